@@ -161,13 +161,13 @@ impl Stage {
             Some(container) => container.run(&words),
             None => self.lab.run(Place::Wsl, &words)?,
         };
-        let told: Value =
+        let output: Value =
             serde_json::from_str(&done.stdout).with_context(|| format!("{words:?}: {done:?}"))?;
-        let end = &told["end"];
+        let end = &output["end"];
         // One sum for TCP, another for UDP.
         let sum = if end["sum_received"].is_null() { &end["sum"] } else { &end["sum_received"] };
         let number = |name: &str| sum[name].as_f64();
-        let why = || format!("{words:?}: {}", told["error"]);
+        let why = || format!("{words:?}: {}", output["error"]);
         Ok(Stream {
             bits_per_second: number("bits_per_second").with_context(why)?,
             bytes: number("bytes").with_context(why)?,

@@ -39,8 +39,8 @@ pub(crate) fn pingpong(
     seconds: u32,
 ) -> anyhow::Result<Vec<Figure>> {
     let (protocol, time) = (format!("--{protocol}"), seconds.to_string());
-    let told = stage.load(&["pingpong", &protocol, &at(0), "--seconds", &time])?;
-    let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
+    let answer = stage.load(&["pingpong", &protocol, &at(0), "--seconds", &time])?;
+    let number = |name: &str| answer[name].as_f64().with_context(|| format!("{answer}"));
     Ok(vec![
         (format!("{name} p50"), "us", number("p50_us")?),
         (format!("{name} p99"), "us", number("p99_us")?),

@@ -24,8 +24,8 @@ impl Crowd {
         let mut process = stage.start_load(&["hold", &at(0), "--connections", &number])?;
         let answers = BufReader::new(process.stdout.take().context("no output")?);
         let mut crowd = Self { process, answers };
-        let told = crowd.answer()?;
-        ensure!(told["open"] == count, "{count} connections do not get open: {told}");
+        let answer = crowd.answer()?;
+        ensure!(answer["open"] == count, "{count} connections do not get open: {answer}");
         Ok(crowd)
     }
 
@@ -39,8 +39,8 @@ impl Crowd {
     /// Does not panic: connections that died meanwhile are an error.
     fn close(mut self, count: u32) -> anyhow::Result<()> {
         drop(self.process.stdin.take());
-        let told = self.answer()?;
-        ensure!(told["alive"] == count, "of {count} connections some died: {told}");
+        let answer = self.answer()?;
+        ensure!(answer["alive"] == count, "of {count} connections some died: {answer}");
         self.process.wait()?;
         Ok(())
     }
@@ -125,9 +125,9 @@ fn cost(stage: &Stage, count: u32, seconds: u32) -> anyhow::Result<Vec<Figure>> 
     let gateway = stage.pids()[0];
     let before = cpu_time(gateway);
     let time = seconds.to_string();
-    let told = stage.load(&["pingpong", "--tcp", &at(0), "--seconds", &time])?;
+    let answer = stage.load(&["pingpong", "--tcp", &at(0), "--seconds", &time])?;
     let spent = cpu_time(gateway) - before;
-    let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
+    let number = |name: &str| answer[name].as_f64().with_context(|| format!("{answer}"));
     Ok(vec![
         (format!("latency beside {count} idle p50"), "us", number("p50_us")?),
         (
@@ -168,20 +168,20 @@ pub(crate) fn soak(stage: Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     };
     let load = |seconds: u32| {
         let dns = format!("{NAT_GATEWAY}:53");
-        let told =
+        let answer =
             stage.load(&["soak", &at(0), "--seconds", &seconds.to_string(), "--dns", &dns])?;
-        ensure!(told["error_count"] == 0, "the soak's errors: {told}");
-        Ok(told)
+        ensure!(answer["error_count"] == 0, "the soak's errors: {answer}");
+        Ok(answer)
     };
     // Tables and pools reach their size in a tenth of the time; from then on nothing may grow.
     load(seconds.div_ceil(10))?;
     let idle = || until(GIVEN_BACK_WITHIN, || flows("tcp") == 0);
     ensure!(idle(), "connections are left");
     let before = (memory(&pids), descriptors());
-    let told = load(seconds)?;
+    let answer = load(seconds)?;
     ensure!(idle(), "connections are left");
     let _ = until(GIVEN_BACK_WITHIN, || memory(&pids) <= before.0 && descriptors() <= before.1);
-    let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
+    let number = |name: &str| answer[name].as_f64().with_context(|| format!("{answer}"));
     let restarts =
         stage.tunnel().and_then(|tunnel| tunnel.status()["relays"][0]["restarts"].as_f64());
     let figure = |name: &str, unit, value| (format!("soak {name}"), unit, value);

@@ -135,7 +135,7 @@ pub(crate) fn udp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
 
 pub(crate) fn quic(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let time = seconds.to_string();
-    let told = stage.load(&[
+    let answer = stage.load(&[
         "datagrams",
         &at(0),
         "--sockets",
@@ -145,7 +145,7 @@ pub(crate) fn quic(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
         "--seconds",
         &time,
     ])?;
-    let number = |name: &str| told[name].as_f64().with_context(|| format!("{told}"));
+    let number = |name: &str| answer[name].as_f64().with_context(|| format!("{answer}"));
     Ok(vec![
         ("quic".to_owned(), "echoes/s", number("per_second")?),
         ("quic lost".to_owned(), "%", number("lost_share")? * 100.0),

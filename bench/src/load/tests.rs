@@ -91,7 +91,7 @@ impl Drop for Served {
 }
 
 /// An address without a listener.
-fn nobody() -> SocketAddr {
+fn closed_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 1).into()
 }
 
@@ -118,8 +118,8 @@ fn a_message_without_an_answer_is_lost() {
     let rounds = pingpong::Rounds { bytes: 1, warm_up: 100, lasting: A_WHILE };
     let report = pingpong::udp(silent.local_addr().unwrap(), rounds).unwrap();
     assert_eq!((report.rounds, report.lost, report.p50_us), (1, 1, None));
-    assert!(pingpong::tcp(nobody(), rounds).is_err());
-    assert!(pingpong::udp(nobody(), rounds).is_err());
+    assert!(pingpong::tcp(closed_port(), rounds).is_err());
+    assert!(pingpong::udp(closed_port(), rounds).is_err());
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn connections_come_and_go() {
     assert!(report.count > 10 && report.failed == 0 && report.per_second > 10.0, "{report:?}");
     assert!(report.p50_us.is_some() && report.p50_us <= report.p99_us, "{report:?}");
     assert!(served.comes_to_rest());
-    let refused = runtime().block_on(connects::run(nobody(), 2, A_WHILE)).unwrap();
+    let refused = runtime().block_on(connects::run(closed_port(), 2, A_WHILE)).unwrap();
     assert!(refused.count == 0 && refused.failed > 0 && refused.p50_us.is_none(), "{refused:?}");
 }
 
@@ -145,7 +145,7 @@ fn datagrams_come_back() {
 #[test]
 fn datagrams_that_do_not_come_back_are_lost_and_replaced() {
     let silent = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    for server in [silent.local_addr().unwrap(), nobody()] {
+    for server in [silent.local_addr().unwrap(), closed_port()] {
         let load = datagrams::Load { server, bytes: 8, window: 4 };
         let report = runtime().block_on(datagrams::run(load, 2, A_WHILE)).unwrap();
         assert!(
@@ -200,7 +200,7 @@ fn connections_are_held() {
     let held = runtime.block_on(hold::open(served.at, 10)).unwrap();
     drop(served);
     assert_eq!(runtime.block_on(hold::alive(held)), 0);
-    assert!(runtime.block_on(hold::open(nobody(), 10)).unwrap().is_empty());
+    assert!(runtime.block_on(hold::open(closed_port(), 10)).unwrap().is_empty());
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn everything_at_once() {
 
 #[test]
 fn errors_are_reported() {
-    let report = runtime().block_on(soak::run(nobody(), None, A_WHILE)).unwrap();
+    let report = runtime().block_on(soak::run(closed_port(), None, A_WHILE)).unwrap();
     assert!(report.error_count > 10 && report.errors.len() == 3, "{report:?}");
     assert_eq!((report.connects, report.bytes, report.queries), (0, 0, 0));
 }
@@ -241,9 +241,9 @@ fn a_wrong_byte_is_reported() {
             }
         });
         let report = soak::run(server, None, A_WHILE).await.unwrap();
-        let told = |text: &str| report.errors.iter().any(|error| error.starts_with(text));
+        let has = |text: &str| report.errors.iter().any(|error| error.starts_with(text));
         assert!(
-            report.error_count > 1 && told("stream: another byte than was sent, at position"),
+            report.error_count > 1 && has("stream: another byte than was sent, at position"),
             "{report:?}"
         );
     });

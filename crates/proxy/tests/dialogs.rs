@@ -121,8 +121,8 @@ fn a_peer_that_is_not_a_proxy_shows_by_the_first_byte() {
         ("socks5://proxy:1", b"HTTP/1.1 400 Bad Request\r\n", DialogError::NotSocks(Speaker::Http)),
         ("socks5://proxy:1", &[0, 91], DialogError::NotSocks(Speaker::Unknown)),
     ] {
-        let told = refusal(url, answer);
-        assert_eq!((&told, told.meaning()), (&error, Meaning::ProxyTrouble));
+        let failure = refusal(url, answer);
+        assert_eq!((&failure, failure.meaning()), (&error, Meaning::ProxyTrouble));
     }
 }
 

@@ -199,13 +199,13 @@ mod tests {
 
     #[test]
     fn the_heaviest_owner_makes_room_but_never_for_one_that_holds_as_much() {
-        let (root, nobody) = (Owner::User(0), Owner::User(65_534));
-        let held = shares(&[(root, 10), (nobody, 12)]);
-        assert_eq!(held.heaviest(root), Some(nobody));
-        assert_eq!(held.heaviest(nobody), None, "its own newcomers");
-        assert_eq!(held.heaviest(Owner::User(1)), Some(nobody));
+        let (root, another) = (Owner::User(0), Owner::User(65_534));
+        let held = shares(&[(root, 10), (another, 12)]);
+        assert_eq!(held.heaviest(root), Some(another));
+        assert_eq!(held.heaviest(another), None, "its own newcomers");
+        assert_eq!(held.heaviest(Owner::User(1)), Some(another));
         assert_eq!(
-            shares(&[(root, 11), (nobody, 12)]).heaviest(root),
+            shares(&[(root, 11), (another, 12)]).heaviest(root),
             None,
             "an exchange would gain nothing"
         );

@@ -29,7 +29,7 @@ fn syn(v6: bool, to: Option<IpAddr>, hops: u8, seq: u32) -> Vec<u8> {
     packet
 }
 
-fn told(events: &[Event]) -> Option<u8> {
+fn reported(events: &[Event]) -> Option<u8> {
     let [.., Event::Connect { hops, .. }] = events else { panic!("{events:?}") };
     hops.map(std::num::NonZeroU8::get)
 }
@@ -41,7 +41,7 @@ fn a_small_time_to_live_is_reported_less_a_hop_and_an_ordinary_one_is_not() {
             [(2, Some(1)), (30, Some(29)), (48, Some(47)), (49, None), (64, None), (255, None)]
         {
             let mut rig = Rig::new(1500);
-            assert_eq!(told(&rig.feed(&syn(v6, None, hops, 1)).0), limit, "{hops}");
+            assert_eq!(reported(&rig.feed(&syn(v6, None, hops, 1)).0), limit, "{hops}");
         }
         let mut rig = Rig::new(1500);
         let (events, sent) = rig.feed(&syn(v6, None, 1, 1));
@@ -55,7 +55,7 @@ fn a_small_time_to_live_is_reported_less_a_hop_and_an_ordinary_one_is_not() {
     }
     // No router leads to the host's own addresses.
     let mut rig = Rig::new(1500);
-    assert_eq!(told(&rig.feed(&syn(false, Some("10.99.0.19".parse().unwrap()), 5, 1)).0), None);
+    assert_eq!(reported(&rig.feed(&syn(false, Some("10.99.0.19".parse().unwrap()), 5, 1)).0), None);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_pending_connection_starts_again_with_another_number_of_hops() {
     let [Event::ConnectAbandoned { flow }, Event::Connect { flow: second, .. }] = events[..] else {
         panic!("{events:?}")
     };
-    assert_eq!((flow, told(&events)), (first, Some(5)));
+    assert_eq!((flow, reported(&events)), (first, Some(5)));
     let answer = rig.out(|s, now, out| {
         s.accept(now, second, out);
         s.service(now, out);

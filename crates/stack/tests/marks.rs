@@ -107,7 +107,7 @@ fn too_big_packets_are_reported_with_the_links_mtu() {
     for (app, peer) in [(APP, PEER), ("[fd75:6e64:6572::2]:1", "[2600::1]:2")] {
         let mut rig = Rig::new(65_520);
         let bind = rig.bind(app, peer);
-        for (mtu, told) in [(1400, 1400), (1280, 1280), (0, 1280)] {
+        for (mtu, reported) in [(1400, 1400), (1280, 1280), (0, 1280)] {
             let fault = Fault { kind: FaultKind::PacketTooBig { mtu }, router: None };
             let sent = rig.out(|s, now, out| {
                 s.deliver_peer_error(now, bind, peer.parse().unwrap(), fault, out)
@@ -117,7 +117,7 @@ fn too_big_packets_are_reported_with_the_links_mtu() {
             let kind = if packet[0] >> 4 == 4 { [3, 4] } else { [2, 0] };
             assert_eq!(
                 (&icmp[..2], u32::from_be_bytes(icmp[4..8].try_into().unwrap())),
-                (&kind[..], told),
+                (&kind[..], reported),
                 "{mtu}"
             );
         }

@@ -530,7 +530,7 @@ fn ipv6_extension_headers_are_walked_by_their_rules() {
         let packet = extended(&plain, first, headers);
         let (events, sent) = rig.feed(&packet);
         assert!(events.is_empty(), "{first} {headers:?}: {events:?}");
-        let told = sent.first().map(|sent| {
+        let reported = sent.first().map(|sent| {
             assert_eq!(
                 (sent[6], sent[40], &sent[44..47], &sent[48..]),
                 (58, 4, &[0; 3][..], &packet[..])
@@ -538,7 +538,7 @@ fn ipv6_extension_headers_are_walked_by_their_rules() {
             (sent[41], sent[47])
         });
         assert_eq!(
-            (told, sent.len()),
+            (reported, sent.len()),
             (problem, usize::from(problem.is_some())),
             "{first} {headers:?}"
         );

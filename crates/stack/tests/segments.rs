@@ -147,9 +147,9 @@ fn data_that_a_window_once_allowed_is_taken() {
             let seen = raw.say(&mut conn, ACK, &bytes);
             let last = seen.last().unwrap();
             assert_eq!(last.ack, conn.seq, "not all was taken");
-            let told = conn.seq - start + u32::from(last.window) * 32;
-            went_back |= told < edge && edge > 60_000;
-            edge = edge.max(told);
+            let advertised = conn.seq - start + u32::from(last.window) * 32;
+            went_back |= advertised < edge && edge > 60_000;
+            edge = edge.max(advertised);
         }
         assert!(went_back && edge > 1_048_000, "{edge}");
         // With no room left, the app's acknowledgement still counts.
@@ -391,7 +391,7 @@ fn busy_flows_share_what_may_be_under_way_and_one_alone_has_it_all() {
     let mut conns: Vec<Conn> = (0..32).map(|n| raw.open(4000 + n, 1000)).collect();
     // The window that one flow gets with the ACK of its byte, while `busy` others send in the same
     // pass; in bytes.
-    let mut told = |busy: usize| {
+    let mut advertised = |busy: usize| {
         // The earlier load is forgotten.
         for _ in 0..2000 {
             raw.say(&mut conns[0], ACK, b"x");
@@ -407,12 +407,15 @@ fn busy_flows_share_what_may_be_under_way_and_one_alone_has_it_all() {
         let last = raw.say(&mut conns[0], ACK, b"x");
         usize::from(last[0].window) << 5
     };
-    assert!(told(1) > 1_000_000, "{}", told(1));
+    assert!(advertised(1) > 1_000_000, "{}", advertised(1));
     for (busy, share) in [(4, limits::UNDER_WAY / 4), (32, limits::SMALLEST_SHARE)] {
-        let told = told(busy);
-        assert!(told <= share && told > share * 9 / 10, "{busy} busy flows: {told} of {share}");
+        let advertised = advertised(busy);
+        assert!(
+            advertised <= share && advertised > share * 9 / 10,
+            "{busy} busy flows: {advertised} of {share}"
+        );
     }
-    assert!(told(1) > 1_000_000, "{} when the others are silent again", told(1));
+    assert!(advertised(1) > 1_000_000, "{} when the others are silent again", advertised(1));
 }
 
 #[test]

@@ -56,8 +56,8 @@ pub fn resolv_conf(path: &Path) -> ResolvConf {
 /// Whether a file, or the target of a link, has the immutable bit. False if the file system does
 /// not say.
 fn is_immutable(path: &Path) -> bool {
-    let told = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
-    told.is_ok_and(|file| file.stx_attributes.contains(StatxAttributes::IMMUTABLE))
+    let attributes = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
+    attributes.is_ok_and(|file| file.stx_attributes.contains(StatxAttributes::IMMUTABLE))
 }
 
 #[cfg(test)]

@@ -135,12 +135,12 @@ mod tests {
             route("10.0.0.0/8", "idle0"),
         ];
         let found = judge(&processes, &links, &routes, Some("underpass0"));
-        let told: Vec<_> = found
+        let signs: Vec<_> = found
             .iter()
             .map(|one| (one.name.as_str(), one.sign.as_str(), one.device.as_deref()))
             .collect();
         assert_eq!(
-            told,
+            signs,
             [
                 ("wsl-vpnkit", "wsltap, wsl-vm (77)", Some("wsltap")),
                 ("tun9", "0.0.0.0/1 dev tun9", Some("tun9")),

@@ -88,7 +88,7 @@ fn the_user_may_name_the_subnet_and_gets_an_error_if_it_is_unusable() {
     works(&lab, "the wish");
     drop(tunnel);
     must(&lab, Place::Windows, &format!("ip route add 10.0.0.0/8 via {ROUTER}"));
-    for (wish, code, told) in [
+    for (wish, code, reason) in [
         ("172.28.48.16/28", 1, "172.28.48.0/20"),
         ("10.9.9.16/28", 1, "10.0.0.0/8"),
         ("10.9.9.0/24", 2, "/28"),
@@ -103,7 +103,7 @@ fn the_user_may_name_the_subnet_and_gets_an_error_if_it_is_unusable() {
             refused.complained()
         );
         let complaint = refused.complained();
-        assert!(complaint.contains(told) && complaint.contains(wish), "{wish}: {complaint}");
+        assert!(complaint.contains(reason) && complaint.contains(wish), "{wish}: {complaint}");
         let links = lab.run(Place::Wsl, &["ip", "link"]).unwrap().stdout;
         assert!(!links.contains("underpass0"), "{wish}: {links}");
     }

@@ -143,12 +143,12 @@ fn a_squatted_place_gives_root_no_false_status_and_no_false_proxy() {
     let _servers = Servers(&serve);
     for (number, (name, attack)) in squats(&serve).into_iter().enumerate() {
         let shared = open_to_all(&scratch, &format!("shared-{number}"));
-        let told = after(&shared, &attack, &["status"]);
+        let shown = after(&shared, &attack, &["status"]);
         // It still listens.
         let proxy = after(&shared, "", &["proxy", "on", "--shell", "sh"]);
-        assert!(!proxy.stdout.contains("10.66.6.6"), "{name}: a false proxy: {proxy:?} {told:?}");
-        assert!(!told.stdout.contains("pwned"), "{name}: a false status: {told:?}");
-        assert!(told.code == Some(1) && told.stderr.contains("not running"), "{name}: {told:?}");
+        assert!(!proxy.stdout.contains("10.66.6.6"), "{name}: a false proxy: {proxy:?} {shown:?}");
+        assert!(!shown.stdout.contains("pwned"), "{name}: a false status: {shown:?}");
+        assert!(shown.code == Some(1) && shown.stderr.contains("not running"), "{name}: {shown:?}");
     }
 }
 
@@ -169,10 +169,10 @@ fn what_a_status_says_is_shown_and_not_obeyed_by_a_terminal() {
     assert!(served.success());
     for words in [&["status"][..], &["status", "--json"]] {
         let mut command = Command::new(programs().join("underpass"));
-        let told =
+        let shown =
             command.args(words).env("UNDERPASS_RUNTIME_DIR", scratch.path("run")).output().unwrap();
-        let text = String::from_utf8_lossy(&told.stdout);
-        assert!(text.contains("pwned"), "{words:?}: {told:?}");
+        let text = String::from_utf8_lossy(&shown.stdout);
+        assert!(text.contains("pwned"), "{words:?}: {shown:?}");
         let obeyed = |letter: char| letter.is_control() && letter != '\n';
         assert!(!text.contains(obeyed), "{words:?}: {text:?}");
     }
@@ -248,8 +248,8 @@ fn a_place_that_is_filled_again_and_again_stops_no_tunnel_and_is_roots_at_last()
         fs::read(published.join("underpass")).unwrap() == own,
         "root owns the program that others run"
     );
-    let told = after(&shared, "", &["status"]);
-    assert!(told.succeeded() && told.stdout.contains("state     up"), "{told:?}");
+    let shown = after(&shared, "", &["status"]);
+    assert!(shown.succeeded() && shown.stdout.contains("state     up"), "{shown:?}");
     drop(attackers);
     // When the gateway ends the place stays root's.
     send_signal(tunnel.process().pid(), "TERM");

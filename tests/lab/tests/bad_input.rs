@@ -309,8 +309,9 @@ fn a_relay_that_sends_garbage_is_given_up_with_its_reason_and_the_next_one_serve
     ] {
         let scratch = Scratch::new();
         let fake = scratch.file("fake", RELAY);
-        let mended = scratch.path("mended");
-        let text = format!("#!/bin/sh\n[ -e {mended} ] || exec {fake} {way}\n{}", exec_relay(&lab));
+        let repaired = scratch.path("mended");
+        let text =
+            format!("#!/bin/sh\n[ -e {repaired} ] || exec {fake} {way}\n{}", exec_relay(&lab));
         let mut tunnel = Tunnel::launch_bare(&lab, &["--relay", &scratch.file("relay", &text)]);
         let error = || tunnel.command(&["status", "--json"]).unwrap().stdout;
         assert!(

@@ -262,8 +262,11 @@ fn a_relay_that_ends_at_once_is_tried_again_ever_more_slowly_and_its_last_words_
     assert!(log.contains("the licence has run out") && log.contains("exit status: 7"), "{log}");
     let status = tunnel.status();
     assert_eq!(status["state"], "starting", "{status}");
-    let told = status["relays"][0]["last_error"].as_str().unwrap();
-    assert!(told.contains("the licence has run out") && told.contains("exit status: 7"), "{told}");
+    let last_error = status["relays"][0]["last_error"].as_str().unwrap();
+    assert!(
+        last_error.contains("the licence has run out") && last_error.contains("exit status: 7"),
+        "{last_error}"
+    );
     assert!(status["relays"][0]["restarts"].as_u64().unwrap() >= 5, "{status}");
     let text = tunnel.command(&["status"]).unwrap().stdout;
     assert!(text.contains("the licence has run out"), "{text}");

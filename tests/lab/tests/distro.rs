@@ -35,8 +35,8 @@ fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
     assert!(size < 9 * 1024 * 1024, "{size} bytes; was scripts/build-distro run?");
     let sum = || run(Path::new("sha256sum"), &[&package.display().to_string()]);
     let before = sum();
-    let told = fs::read_to_string(package.with_extension("wsl.sha256")).unwrap_or_default();
-    assert_eq!(told.split(' ').next(), before.split(' ').next());
+    let shown = fs::read_to_string(package.with_extension("wsl.sha256")).unwrap_or_default();
+    assert_eq!(shown.split(' ').next(), before.split(' ').next());
     run(&workspace().join("scripts/build-distro"), &[]);
     assert_eq!(sum(), before, "built again it has the same bytes");
 
@@ -180,8 +180,8 @@ fn started_by_its_boot_command_it_serves_every_distro() {
         let ping = running.sh(&format!("ping -c 2 -W 5 {SERVER}"));
         assert!(ping.succeeded(), "{other:?}: {ping:?}");
         // The published status for that user.
-        let told = running.sh_unprivileged("/mnt/wsl/underpass/underpass status");
-        assert!(told.succeeded() && told.stdout.contains("up"), "{other:?}: {told:?}");
+        let shown = running.sh_unprivileged("/mnt/wsl/underpass/underpass status");
+        assert!(shown.succeeded() && shown.stdout.contains("up"), "{other:?}: {shown:?}");
         let by_env = fetch("$UNDERPASS_HOST", 8080);
         let by_env = running
             .sh(&format!(". /mnt/wsl/underpass/env.sh && underpass status --json && {by_env}"));
@@ -295,8 +295,8 @@ fn a_second_up_stays_with_the_first_and_removal_leaves_nothing_that_matters() {
         2,
         "resolv.conf, and what was published"
     );
-    let told = other.sh("/mnt/wsl/underpass/underpass status");
-    assert!(told.code == Some(1) && told.stderr.contains("not running"), "{told:?}");
+    let shown = other.sh("/mnt/wsl/underpass/underpass status");
+    assert!(shown.code == Some(1) && shown.stderr.contains("not running"), "{shown:?}");
 }
 
 #[test]
@@ -356,8 +356,8 @@ fn run_in_turn(commands: &[String], expected: usize) {
                 let helper = installed.as_ref().map(|distro| wsl.start(distro));
                 let helper = helper.unwrap_or_else(|| panic!("{command}: nothing is installed"));
                 wait_up(&helper);
-                let told = helper.sh("status");
-                assert!(told.succeeded() && told.stdout.contains("up"), "{told:?}");
+                let shown = helper.sh("status");
+                assert!(shown.succeeded() && shown.stdout.contains("up"), "{shown:?}");
                 assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
                 running = Some(helper);
             }

@@ -495,13 +495,13 @@ fn in_wsl_windows_is_asked_by_its_own_relay_and_interop_is_looked_at() {
         programs_folder().display(),
         windows_relay().display(),
     );
-    let told = |distro: &Running| -> Value {
+    let verdict_in = |distro: &Running| -> Value {
         let done = distro.sh(&command);
         serde_json::from_str(&done.stdout)
             .unwrap_or_else(|error| panic!("doctor: {error}: {done:?}"))
     };
-    let ids = |told: &Value| -> Vec<String> {
-        let findings = told["findings"].as_array().cloned().unwrap_or_default();
+    let ids = |verdict_in: &Value| -> Vec<String> {
+        let findings = verdict_in["findings"].as_array().cloned().unwrap_or_default();
         findings.iter().filter_map(|finding| Some(finding["id"].as_str()?.to_owned())).collect()
     };
     {
@@ -509,7 +509,7 @@ fn in_wsl_windows_is_asked_by_its_own_relay_and_interop_is_looked_at() {
         let mut last = Value::Null;
         // A first Windows program may take longer here than the doctor waits.
         let well = until(3 * PATIENCE, || {
-            last = told(&distro);
+            last = verdict_in(&distro);
             ids(&last).is_empty() && last["facts"]["interop"]["run"].get("ok").is_some()
         });
         assert!(well, "{last:#}");
@@ -527,11 +527,11 @@ fn in_wsl_windows_is_asked_by_its_own_relay_and_interop_is_looked_at() {
         assert_eq!(last["facts"]["mode"]["by_wslinfo"], "nat");
     }
     let off = wsl.start(&Distro::machine().named("off").with_conf("[interop]\nenabled=false\n"));
-    assert_eq!(ids(&told(&off)), ["wsl-interop"]);
+    assert_eq!(ids(&verdict_in(&off)), ["wsl-interop"]);
     drop(off);
     interop.forget_entry();
     let without = wsl.start(&Distro::machine().named("without"));
-    let said = told(&without);
+    let said = verdict_in(&without);
     assert_eq!(ids(&said), ["wsl-interop-entry"], "{said:#}");
-    assert_eq!(ids(&told(&without)), ["wsl-interop-entry"], "a doctor repairs nothing");
+    assert_eq!(ids(&verdict_in(&without)), ["wsl-interop-entry"], "a doctor repairs nothing");
 }

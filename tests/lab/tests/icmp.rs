@@ -198,19 +198,19 @@ print(answer.split()[1].decode())
 #[test]
 fn a_ping_that_asks_for_its_route_or_for_times_is_answered_without_them() {
     let Some((lab, _tunnel)) = tunnelled_lab(&[]) else { return };
-    for (options, told) in
+    for (options, mark) in
         [(&["-R"][..], "RR:"), (&["-T", "tsonly"], "TS:"), (&["-T", "tsandaddr"], "TS:")]
     {
         let words = [&["-c", "2", "-i", "0.2", "-W", "5"], options].concat();
         let answer = ping(&lab, &words, SERVER).stdout;
-        assert!(answer.contains(" 2 received") && !answer.contains(told), "{options:?}: {answer}");
+        assert!(answer.contains(" 2 received") && !answer.contains(mark), "{options:?}: {answer}");
         // The missing part: the host's own path records it.
         let on_host = lab
             .run(Place::Windows, &[&["ping", "-n"], &words[..], &[SERVER]].concat())
             .unwrap()
             .stdout;
         assert!(
-            on_host.contains(" 2 received") && on_host.contains(told),
+            on_host.contains(" 2 received") && on_host.contains(mark),
             "{options:?}: {on_host}"
         );
     }

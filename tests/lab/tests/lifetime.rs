@@ -130,10 +130,10 @@ fn the_client_that_holds_the_distro_is_started_again_and_its_absence_is_reported
     let keep_alive = || peek(&helper)["keep_alive"].clone();
     let waits = || keep_alive()["state"] == "waiting";
     assert!(until(PATIENCE, waits), "{}\n{}", keep_alive(), log(&helper));
-    let told = helper.sh("status").stdout;
+    let shown = helper.sh("status").stdout;
     assert!(
-        told.contains("nothing keeps this distro running") && told.contains("Invalid argument"),
-        "{told}"
+        shown.contains("nothing keeps this distro running") && shown.contains("Invalid argument"),
+        "{shown}"
     );
     // At least three starts have failed by then, after 2, 4 and 8 s.
     assert!(!until(Duration::from_secs(16), || !keepers(&lab).is_empty()));

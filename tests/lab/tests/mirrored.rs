@@ -64,7 +64,7 @@ fn direct(prefix: &str, device: &str) -> Value {
 }
 
 /// `status --json` and `status`, once the first lists `prefix` as mirrored.
-fn told(tunnel: &Tunnel, prefix: &str) -> (Value, String) {
+fn reported(tunnel: &Tunnel, prefix: &str) -> (Value, String) {
     let names = |status: &Value| {
         status["mirrored"].as_array().is_some_and(|all| all.contains(&json!(prefix)))
     };
@@ -94,7 +94,7 @@ fn a_full_tunnel_vpn_is_gone_around_whenever_it_connects_and_however_its_routes_
         // The address is the host's own: peers may come in there, so none of its traffic goes
         // elsewhere.
         assert!(rules(&lab).contains(&format!("from {HOST} lookup main")), "{}", rules(&lab));
-        let (status, text) = told(&tunnel, "128.0.0.0/1");
+        let (status, text) = reported(&tunnel, "128.0.0.0/1");
         let direct_routes = status["direct"].as_array().unwrap();
         for (prefix, device) in
             [("192.0.2.0/24", "eth0"), ("172.17.0.0/16", "docker0"), ("10.99.0.0/16", "eth0")]
@@ -157,12 +157,12 @@ fn the_destinations_of_a_split_tunnel_go_by_windows_and_routes_of_the_vm_s_own_s
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200", "and the rest");
     stays(&lab, "split tunnel");
     // The VPN's own subnet belongs to the VPN too, if Windows says that the adapter is one.
-    let (status, _) = told(&tunnel, "10.0.0.0/8");
+    let (status, _) = reported(&tunnel, "10.0.0.0/8");
     if lacks(Lack::OwnProcess) {
         return;
     }
     assert!(leads(&lab, "10.8.0.77", TAP), "{status}");
-    let (status, _) = told(&tunnel, "10.8.0.0/24");
+    let (status, _) = reported(&tunnel, "10.8.0.0/24");
     assert!(
         !status["direct"].as_array().unwrap().contains(&direct("10.8.0.0/24", "eth1")),
         "{status}"

@@ -117,10 +117,10 @@ fn a_needless_tunnel_is_reported() {
         assert!(!tunnel.said().contains("underpass: up"), "{}", tunnel.said());
         // Without that option it is up, and says so.
         let tunnel = Tunnel::up(&lab, &["--outside", outside]);
-        let told = || {
+        let is_reported = || {
             tunnel.said().contains(&format!("reaches {outside} too: the tunnel is not needed now"))
         };
-        assert!(until(PATIENCE, told), "{}", tunnel.said());
+        assert!(until(PATIENCE, is_reported), "{}", tunnel.said());
     }
     lab.set_vpn(Vpn::On).unwrap();
     for outside in [&by_address, &by_name] {

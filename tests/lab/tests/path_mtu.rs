@@ -78,8 +78,8 @@ fn the_hosts_own_mtu_is_the_vms_and_follows_it() {
     set_mtu(&lab, HOSTS, 1450);
     must(&lab, Place::Windows, "ip addr add 192.0.2.77/24 dev uplink");
     assert!(until(PATIENCE, || way_mtu() == Some(1450)), "{:?}", way_mtu());
-    let told = fates(&lab, Place::Wsl, SERVER, &["9000"]);
-    assert_eq!(told, ["9000 refused here EMSGSIZE 1450 here 1450"]);
+    let met = fates(&lab, Place::Wsl, SERVER, &["9000"]);
+    assert_eq!(met, ["9000 refused here EMSGSIZE 1450 here 1450"]);
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn ping(lab: &Lab, place: Place, server: &str, size: u32) -> String {
     let words = ["ping", "-n", "-M", "do", "-c", "1", "-W", "5", "-s", &size, server];
     let finished = lab.run(place, &words).unwrap();
     let all = format!("{}{}", finished.stdout, finished.stderr);
-    let tells = ["needed", "too long", "too big", "1 received"];
-    let line = all.lines().find(|line| tells.iter().any(|word| line.to_lowercase().contains(word)));
+    let signs = ["needed", "too long", "too big", "1 received"];
+    let line = all.lines().find(|line| signs.iter().any(|word| line.to_lowercase().contains(word)));
     line.unwrap_or(&all).split(", time").next().unwrap_or_default().to_owned()
 }
 

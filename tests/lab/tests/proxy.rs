@@ -11,12 +11,12 @@ fn with_the_tunnel_a_proxy_of_windows_own_loopback_is_used_without_allow_lan() {
     // It answers requests for any page, like a proxy.
     let _proxy = http_server(&lab, Place::Windows, "127.0.0.1", 7890, "by the proxy");
     let host = tunnel.status()["tap"]["ipv4"]["host"].as_str().unwrap().to_owned();
-    let told = tunnel.command(&["proxy", "on", "--shell", "sh"]).unwrap();
+    let settings = tunnel.command(&["proxy", "on", "--shell", "sh"]).unwrap();
     assert!(
-        told.stdout.contains(&format!("export http_proxy='http://{host}:7890';\n")),
-        "{told:?}"
+        settings.stdout.contains(&format!("export http_proxy='http://{host}:7890';\n")),
+        "{settings:?}"
     );
-    assert!(told.stderr.contains("needs no 'Allow LAN'"), "{told:?}");
+    assert!(settings.stderr.contains("needs no 'Allow LAN'"), "{settings:?}");
     let underpass = format!(
         "UNDERPASS_RUNTIME_DIR={} {}",
         tunnel.runtime_dir().display(),

@@ -144,8 +144,8 @@ fn a_service_is_installed_shown_and_removed() {
     let by_the_copy = machine.run(&["/usr/local/lib/underpass/underpass", "service", "install"]);
     assert!(by_the_copy.succeeded(), "{by_the_copy:?}");
     assert!(copy().starts_with(b"\x7fELF"), "a program that copies itself stays whole");
-    let told = machine.service(&["status"]);
-    assert!(told.succeeded() && told.stdout.contains("active"), "{told:?}");
+    let shown = machine.service(&["status"]);
+    assert!(shown.succeeded() && shown.stdout.contains("active"), "{shown:?}");
     let calls = machine.0.read("calls");
     assert!(
         calls.contains("daemon-reload\nenable --now --no-block underpass.service\n"),

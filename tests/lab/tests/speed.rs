@@ -26,10 +26,10 @@ fn iperf_server(lab: &Lab) -> Process {
 fn iperf(lab: &Lab, options: &[&str]) -> f64 {
     let fixed = ["iperf3", "--client", SERVER, "--congestion", "cubic", "--json"];
     let done = lab.run(Place::Wsl, &[&fixed[..], options].concat()).unwrap();
-    let told: serde_json::Value =
+    let output: serde_json::Value =
         serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"));
-    let speed = told["end"]["sum_received"]["bits_per_second"].as_f64();
-    speed.unwrap_or_else(|| panic!("no speed: {told}"))
+    let speed = output["end"]["sum_received"]["bits_per_second"].as_f64();
+    speed.unwrap_or_else(|| panic!("no speed: {output}"))
 }
 
 #[test]

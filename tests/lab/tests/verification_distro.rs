@@ -18,12 +18,12 @@ fn in_the_helper_distro_every_item_is_found() {
     );
     let wsl = Wsl::new(&lab, &interop, scratch.path("wsl").as_ref());
     let helper = wsl.start(&distro);
-    let told = helper.sh(&format!(
+    let output = helper.sh(&format!(
         "/usr/bin/underpass selftest --json --wait 60 --mebibytes 8 --outside {SERVER}:80 --outside '[{SERVER_V6}]:80' \
          --public-name {SERVER_NAME} --public-dns {SERVER}"
     ));
     let report: Value =
-        serde_json::from_str(&told.stdout).unwrap_or_else(|error| panic!("{error}: {told:?}"));
+        serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let items = report["items"].as_array().cloned().unwrap_or_default();
     let found =
         |name: &str| items.iter().find(|item| item["item"] == name).cloned().unwrap_or_default();
@@ -50,5 +50,5 @@ fn in_the_helper_distro_every_item_is_found() {
             .is_some_and(|system| system.starts_with("Windows "))
     );
     // It contains only values that do not identify the user, such as the path of a name.
-    assert!(!told.stdout.contains("Anna"), "{report:#}");
+    assert!(!output.stdout.contains("Anna"), "{report:#}");
 }

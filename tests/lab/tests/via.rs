@@ -369,17 +369,17 @@ fn windows_script_setting_and_bypass_list_are_followed_as_they_change() {
     set(&settings("", "", "http://127.0.0.1:8000/proxy.pac"));
 
     let exe = built::windows_relay().display().to_string();
-    let told = |url: &str| {
+    let proxies_for = |url: &str| {
         let printed = interop.run(&lab, &[&exe, "proxy", url]).unwrap();
         serde_json::from_str::<serde_json::Value>(&printed.stdout)
             .unwrap_or_else(|error| panic!("{error}: {printed:?}"))
     };
-    let answer = told(&format!("http://{SERVER_NAME}/"));
+    let answer = proxies_for(&format!("http://{SERVER_NAME}/"));
     assert_eq!(
         (&answer["proxies"][0], &answer["by"]),
         (&format!("http://127.0.0.1:{HTTP}").into(), &"script".into())
     );
-    assert_eq!(told(&format!("https://{OTHER_SERVER}/"))["proxies"], serde_json::json!([]));
+    assert_eq!(proxies_for(&format!("https://{OTHER_SERVER}/"))["proxies"], serde_json::json!([]));
 
     let mut tunnel = interop.launch(&lab, &["--via", "windows"]);
     tunnel.wait_up();

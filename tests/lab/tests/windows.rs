@@ -281,9 +281,9 @@ fn facts_are_printed_as_json_and_changes_reach_the_gateway() {
         "{printed}"
     );
     assert_eq!(facts["wslconfig"]["text"], wslconfig, "{}", facts["wslconfig"]);
-    let told = ["proxy", "bypass", "pac_url"]
+    let reported = ["proxy", "bypass", "pac_url"]
         .map(|field| facts["user_proxy"][field].as_str().unwrap_or_default());
-    assert_eq!(told, proxies, "{printed}");
+    assert_eq!(reported, proxies, "{printed}");
     assert!(facts["machine_proxy"].is_object(), "{printed}");
     let tunnel = up(interop.launch(&lab, &[]));
     let v6 =

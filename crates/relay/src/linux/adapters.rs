@@ -207,12 +207,12 @@ mod tests {
         ];
         let adapters = read(&folder, &addresses, &ways);
         fs::remove_dir_all(&folder).unwrap();
-        let told: Vec<_> = adapters
+        let summary: Vec<_> = adapters
             .iter()
             .map(|one| (one.name.as_str(), one.kind.as_str(), one.up, one.vpn.is_some()))
             .collect();
         assert_eq!(
-            told,
+            summary,
             [
                 ("eth0", "ethernet", true, false),
                 ("cscotun0", "ethernet", true, true),

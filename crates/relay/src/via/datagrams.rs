@@ -41,7 +41,7 @@ pub(crate) struct Datagrams {
     sources: HashMap<BindId, Source>,
     /// Peers examined so far, and whether they are excepted; at most [`MAX_EXCEPTED`].
     excepted: HashMap<IpAddr, bool>,
-    told: mpsc::UnboundedReceiver<TaskReport>,
+    reports: mpsc::UnboundedReceiver<TaskReport>,
     tell: mpsc::UnboundedSender<TaskReport>,
     /// Until then the proxy gets no further request, because it reported that it does not support
     /// UDP.
@@ -94,12 +94,12 @@ enum News {
 impl Datagrams {
     pub(crate) fn new(via: Arc<Via>) -> Self {
         // Unbounded in type only: an association reports twice, and their number is bounded.
-        let (tell, told) = mpsc::unbounded_channel();
+        let (tell, reports) = mpsc::unbounded_channel();
         Self {
             via,
             sources: HashMap::new(),
             excepted: HashMap::new(),
-            told,
+            reports,
             tell,
             no_udp_until: None,
             associations: 0,
@@ -274,7 +274,8 @@ impl Datagrams {
         binds: &mut Binds,
         mut tell: impl FnMut(Option<Event<'static>>, Option<Health>),
     ) {
-        while let Poll::Ready(Some(TaskReport { bind, number, news })) = self.told.poll_recv(cx) {
+        while let Poll::Ready(Some(TaskReport { bind, number, news })) = self.reports.poll_recv(cx)
+        {
             let Some(source) = self.sources.get_mut(&bind) else { continue };
             let (Association::Asking { number: current, .. }
             | Association::Standing { number: current, .. }) = &source.state

@@ -63,7 +63,7 @@ impl Decision {
         if self.proxies.is_empty() { Route::Direct } else { Route::Through(self.proxies.clone()) }
     }
 
-    pub(crate) fn told(&self, asked: &Asked) -> HostProxy {
+    pub(crate) fn report(&self, asked: &Asked) -> HostProxy {
         HostProxy {
             url: proxy::mask(&asked.url),
             proxies: self.proxies.iter().map(ToString::to_string).collect(),
@@ -112,14 +112,15 @@ pub(crate) fn decide(
 mod tests {
     use super::*;
 
-    fn told(
+    fn report(
         settings: &Proxy,
         url: &str,
         script: Result<Option<&str>, &str>,
     ) -> (Vec<String>, String, Option<String>) {
         let asked = Asked::url(url).unwrap();
         let answer = |_: &str| script.map(|list| list.map(str::to_owned)).map_err(str::to_owned);
-        let HostProxy { proxies, by, trouble, .. } = decide(settings, &asked, answer).told(&asked);
+        let HostProxy { proxies, by, trouble, .. } =
+            decide(settings, &asked, answer).report(&asked);
         (proxies, by, trouble)
     }
 
@@ -136,20 +137,20 @@ mod tests {
     fn a_script_goes_first_and_a_broken_one_leaves_it_to_the_setting() {
         let both = settings(Some("http://x/pac"), Some("proxy:3128"));
         let one = |proxy: &str, by: &str| (vec![proxy.to_owned()], by.to_owned(), None);
-        assert_eq!(told(&both, "https://a.test/", Ok(Some("s:1"))), one("http://s:1", "script"));
+        assert_eq!(report(&both, "https://a.test/", Ok(Some("s:1"))), one("http://s:1", "script"));
         let asked = Asked::url("https://a.test/").unwrap();
         assert_eq!(decide(&both, &asked, |_| Ok(None)).route(), Route::Direct);
         let through = decide(&both, &asked, |_| Ok(Some("s:1".to_owned()))).route();
         assert_eq!(through, Route::Through(vec!["http://s:1".parse().unwrap()]));
-        assert_eq!(told(&both, "https://a.test/", Ok(None)), (vec![], "script".to_owned(), None));
-        let broken = told(&both, "https://a.test/", Err("away"));
+        assert_eq!(report(&both, "https://a.test/", Ok(None)), (vec![], "script".to_owned(), None));
+        let broken = report(&both, "https://a.test/", Err("away"));
         assert_eq!(
             broken,
             (vec!["http://proxy:3128".to_owned()], "setting".to_owned(), Some("away".to_owned()))
         );
         let searched = Proxy { auto_detect: true, ..settings(None, None) };
         assert_eq!(
-            told(&searched, "https://a.test/", Err("none")),
+            report(&searched, "https://a.test/", Err("none")),
             (vec![], "none".to_owned(), None)
         );
     }
@@ -158,17 +159,17 @@ mod tests {
     fn the_bypass_list_is_followed_and_without_a_setting_there_is_no_proxy() {
         let fixed = settings(None, Some("http=a:1;https=b:2"));
         let must_not = Err("no script is run");
-        assert_eq!(told(&fixed, "http://x.test/p", must_not).0, ["http://a:1"]);
-        assert_eq!(told(&fixed, "https://x.test", must_not).0, ["http://b:2"]);
+        assert_eq!(report(&fixed, "http://x.test/p", must_not).0, ["http://a:1"]);
+        assert_eq!(report(&fixed, "https://x.test", must_not).0, ["http://b:2"]);
         for direct in ["https://intranet/", "https://me@a.corp.test:8443/?x", "https://10.0.0.1/"] {
             assert_eq!(
-                told(&fixed, direct, must_not),
+                report(&fixed, direct, must_not),
                 (vec![], "bypass".to_owned(), None),
                 "{direct}"
             );
         }
         assert_eq!(
-            told(&settings(None, None), "https://x.test", must_not),
+            report(&settings(None, None), "https://x.test", must_not),
             (vec![], "none".to_owned(), None)
         );
     }
@@ -183,7 +184,10 @@ mod tests {
         assert_eq!(Asked::url("https:///x"), None);
         let secret = Asked::url("https://me:secret@a.test/").unwrap();
         assert!(
-            !decide(&Proxy::default(), &secret, |_| Ok(None)).told(&secret).url.contains("secret")
+            !decide(&Proxy::default(), &secret, |_| Ok(None))
+                .report(&secret)
+                .url
+                .contains("secret")
         );
     }
 }

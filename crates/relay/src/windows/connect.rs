@@ -41,10 +41,10 @@ async fn connect_by(
 ) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
-    let tells = calls.fail_on_errors(&socket).is_ok();
+    let can_report = calls.fail_on_errors(&socket).is_ok();
     let Some(hops) = hops else { return finish(calls, socket, to).await };
     limit(&socket, to, hops)?;
-    if tells {
+    if can_report {
         return finish(calls, socket, to).await;
     }
     let (mut connecting, mut asking) =
@@ -107,7 +107,7 @@ fn is_of_the_way(error: &io::Error) -> bool {
 /// The router at which an echo request with that hop limit ends; `None` if it ends at no router.
 async fn ended_by(load: fn() -> icmp::Functions, to: IpAddr, hops: NonZeroU8) -> Option<Fault> {
     let permit = HOP_PINGS.try_acquire().ok()?;
-    let (tell, mut told) = mpsc::channel(1);
+    let (tell, mut ended) = mpsc::channel(1);
     // The receiver is gone only if the connect ended meanwhile. The pinger's thread may outlive it,
     // and holds the permit to its end.
     let tell = move |_, reply: Option<icmp::Reply>| {
@@ -121,7 +121,7 @@ async fn ended_by(load: fn() -> icmp::Functions, to: IpAddr, hops: NonZeroU8) ->
         marks: Marks::of_ttl(hops.get()),
         payload: Vec::new(),
     });
-    match told.recv().await.flatten()? {
+    match ended.recv().await.flatten()? {
         Outcome::Error(fault) if fault.kind == FaultKind::TimeExceeded => Some(fault),
         Outcome::Error(_) | Outcome::Reply { .. } => None,
     }

@@ -147,5 +147,5 @@ fn ask_script(settings: &Proxy, url: &str, may_ask: bool) -> Result<Option<Strin
 pub fn for_url(url: &str) -> Result<HostProxy, String> {
     let asked = Asked::url(url)
         .ok_or_else(|| format!("'{}' is not a URL with a host", ::proxy::mask(url)))?;
-    Ok(by_settings(&asked, true).told(&asked))
+    Ok(by_settings(&asked, true).report(&asked))
 }

@@ -115,7 +115,7 @@ impl Functions {
                 message[..2].copy_from_slice(&query[..2]);
                 Some(Ok(message))
             }
-            Ok(Err(NoMessage::Failed(code))) => told(query, Vec::new(), code),
+            Ok(Err(NoMessage::Failed(code))) => answer_of(query, Vec::new(), code),
             // Neither says anything about the name.
             Ok(Err(NoMessage::Refused(_) | NoMessage::Unusable)) => None,
             Err(_) => Some(Err(QueryFailure::TimedOut)),
@@ -139,8 +139,8 @@ impl Functions {
         match timeout(PATIENCE, asked).await {
             // Windows' list may hold only records of an unknown type.
             Ok(Ok(Ok(records))) if records.is_empty() => None,
-            Ok(Ok(Ok(records))) => told(query, records, 0),
-            Ok(Ok(Err(code))) => told(query, Vec::new(), code),
+            Ok(Ok(Ok(records))) => answer_of(query, records, 0),
+            Ok(Ok(Err(code))) => answer_of(query, Vec::new(), code),
             Ok(Err(_)) => None,
             Err(_) => Some(Err(QueryFailure::TimedOut)),
         }
@@ -149,7 +149,11 @@ impl Functions {
 
 /// An answer of records or of Windows' code; `None` for a code that concerns the function, not the
 /// name.
-fn told(query: &[u8], records: Vec<Record>, code: i32) -> Option<Result<Vec<u8>, QueryFailure>> {
+fn answer_of(
+    query: &[u8],
+    records: Vec<Record>,
+    code: i32,
+) -> Option<Result<Vec<u8>, QueryFailure>> {
     let response = match code {
         // DNS_INFO_NO_RECORDS: the name exists, without a record of that type.
         0 | 9501 => ResponseCode::NoError,

@@ -64,8 +64,8 @@ async fn a_network_without_a_route_is_reported_as_such() {
     // No TCP connection goes to the broadcast address: the host itself refuses, and sends nothing.
     let flow = gateway.open(1, "255.255.255.255:9".parse().unwrap(), 1000).await;
     let event = gateway.next().await;
-    let told = [ConnectFailure::NetworkUnreachable, ConnectFailure::PermissionDenied];
-    assert!(told.iter().any(|reason| event == Event::Failed(flow, *reason)), "{event:?}");
+    let reasons = [ConnectFailure::NetworkUnreachable, ConnectFailure::PermissionDenied];
+    assert!(reasons.iter().any(|reason| event == Event::Failed(flow, *reason)), "{event:?}");
 }
 
 #[tokio::test]

@@ -67,7 +67,7 @@ fn a_burst_is_reported_at_once_then_once_a_second_with_its_last_change() {
         ip(&lab, &format!("route add 10.98.{i}.0/24 dev uplink"));
     }
     let seconds = begin.elapsed().as_secs() as usize;
-    let told = settle(&relay);
-    assert!((1..=seconds + 3).contains(&told), "{told} reports about changes of {seconds} s");
+    let seen = settle(&relay);
+    assert!((1..=seconds + 3).contains(&seen), "{seen} reports about changes of {seconds} s");
     assert!(relay.facts().routes.contains(&"10.98.30.0/24".to_owned()));
 }

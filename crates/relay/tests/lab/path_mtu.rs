@@ -96,8 +96,8 @@ fn datagrams_that_may_not_be_fragmented_are_refused_with_the_mtu() {
     }
     narrow_routes(&lab);
     for (bind, (server, _, header)) in (1..).zip(FAMILIES) {
-        let told = datagram(&mut relay, bind, (server, header), 1351, Fragments::Forbidden);
-        assert_eq!(told, error(bind, server, too_big(1350, None)), "a route's own");
+        let reported = datagram(&mut relay, bind, (server, header), 1351, Fragments::Forbidden);
+        assert_eq!(reported, error(bind, server, too_big(1350, None)), "a route's own");
         assert_eq!(
             datagram(&mut relay, bind, (server, header), 1350, Fragments::Forbidden),
             "answered"

@@ -97,7 +97,7 @@ impl Flow {
     pub(super) fn acknowledgement(&self, terms: Terms) -> Bare {
         let socket = self.socket();
         let free = (socket.recv_capacity() - socket.recv_queue()) >> self.window_scale();
-        let window = terms.told(u16::try_from(free).unwrap_or(u16::MAX));
+        let window = terms.advertised(u16::try_from(free).unwrap_or(u16::MAX));
         // At most the window that smoltcp has advertised, since it takes no more. (After a SYN-ACK
         // that is in bytes, and larger in any case.)
         Bare {

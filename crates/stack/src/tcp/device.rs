@@ -37,7 +37,7 @@ pub(crate) struct Terms {
 
 impl Terms {
     /// The window that the app sees, in units.
-    pub(crate) fn told(self, window: u16) -> u16 {
+    pub(crate) fn advertised(self, window: u16) -> u16 {
         let window = window.saturating_sub(self.held_back);
         self.most.map_or(window, |most| window.min(most))
     }
@@ -197,11 +197,11 @@ fn advance(tcp: &mut [u8], terms: Terms) {
 /// Lowers a TCP header's window field.
 fn limit_window(tcp: &mut [u8], terms: Terms) {
     let window = be16(tcp, 14);
-    let told = terms.told(window);
-    if told == window {
+    let advertised = terms.advertised(window);
+    if advertised == window {
         return;
     }
-    replace(tcp, 14, told);
+    replace(tcp, 14, advertised);
 }
 
 /// Changes a word of a TCP header and keeps its checksum right (RFC 1624 3; the kernel overwrites

@@ -431,8 +431,8 @@ impl Tcp {
         let headers = if tuple.to.is_ipv6() { 60 } else { 40 };
         let most = u16::try_from(around.link.mtu.saturating_sub(headers)).unwrap_or(u16::MAX);
         let mss = syn::mss(header).min(most);
-        if let Some(mended) = syn::mended(header) {
-            header.copy_from_slice(&mended);
+        if let Some(repaired) = syn::repaired(header) {
+            header.copy_from_slice(&repaired);
         }
         if offload == Offload::Vnet {
             syn::set_mss(header, OFFLOAD_MSS);
@@ -576,12 +576,12 @@ impl Tcp {
     pub(crate) fn with<R>(&mut self, id: FlowId, act: impl FnOnce(&mut Flow) -> R) -> Option<R> {
         let flow = self.flow_mut(id)?;
         let result = act(flow);
-        let (over, told) = (flow.phase == Phase::Over, !flow.changes.is_empty());
+        let (over, has_changes) = (flow.phase == Phase::Over, !flow.changes.is_empty());
         if !over && flow.dirty == Queued::No {
             flow.dirty = Queued::Yes;
             self.dirty.push(id);
         }
-        if told {
+        if has_changes {
             self.list(id);
         }
         Some(result)

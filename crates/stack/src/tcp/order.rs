@@ -54,15 +54,15 @@ impl Tcp {
             }
         }
         let header = &packet.payload[..seg.header];
-        let mut mended = syn::mended(header);
+        let mut repaired = syn::repaired(header);
         if flow.acknowledges_less(seg) {
-            flow.put_latest(mended.get_or_insert_with(|| header.to_vec()));
+            flow.put_latest(repaired.get_or_insert_with(|| header.to_vec()));
         }
-        let mended = mended.map(|header| {
+        let repaired = repaired.map(|header| {
             let at = bytes.len() - packet.payload.len();
             [&bytes[..at], &header, &bytes[at + header.len()..]].concat()
         });
-        let bytes = mended.as_deref().unwrap_or(bytes);
+        let bytes = repaired.as_deref().unwrap_or(bytes);
         let mut feed = |flow: &mut Flow, bytes: &[u8], seg: Segment| {
             flow.ingest(
                 Moment { now, at },

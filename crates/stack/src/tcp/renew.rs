@@ -89,6 +89,6 @@ impl Flow {
     /// The window field for an empty ring.
     fn full_window(&self) -> u16 {
         let whole = self.socket().recv_capacity() >> self.window_scale();
-        self.terms(usize::MAX).told(u16::try_from(whole).unwrap_or(u16::MAX))
+        self.terms(usize::MAX).advertised(u16::try_from(whole).unwrap_or(u16::MAX))
     }
 }

@@ -133,20 +133,20 @@ fn has_its_length(option: &[u8]) -> bool {
 /// option of a wrong length with everything after it, and one whose length its kind cannot have
 /// (`tcp_parse_options` in net/ipv4/tcp_input.c). Padding replaces them. `None` if there are no
 /// such options. The checksum stays wrong: smoltcp does not check it.
-pub(crate) fn mended(header: &[u8]) -> Option<Vec<u8>> {
-    let (mut at, mut mended) = (20, None);
+pub(crate) fn repaired(header: &[u8]) -> Option<Vec<u8>> {
+    let (mut at, mut repaired) = (20, None);
     loop {
         match next_option(header, at) {
-            Ok(None) => return mended,
+            Ok(None) => return repaired,
             Ok(Some(option)) => {
                 at = option.end;
                 if !has_its_length(&header[option.clone()]) {
-                    mended.get_or_insert_with(|| header.to_vec())[option].fill(1);
+                    repaired.get_or_insert_with(|| header.to_vec())[option].fill(1);
                 }
             }
             Err(at) => {
-                mended.get_or_insert_with(|| header.to_vec())[at..].fill(0);
-                return mended;
+                repaired.get_or_insert_with(|| header.to_vec())[at..].fill(0);
+                return repaired;
             }
         }
     }
@@ -382,7 +382,7 @@ mod tests {
             &[253, 2],
         ];
         for option in right {
-            assert_eq!(mended(&header(ACK, option)), None, "{option:?}");
+            assert_eq!(repaired(&header(ACK, option)), None, "{option:?}");
         }
         let wrong = [
             &[2, 3, 5][..],
@@ -398,7 +398,7 @@ mod tests {
         for option in wrong {
             let behind = [option, &[2, 4, 5, 0xb4]].concat();
             let padded = [&vec![1; option.len()][..], &[2, 4, 5, 0xb4]].concat();
-            assert_eq!(mended(&header(ACK, &behind)), Some(header(ACK, &padded)), "{option:?}");
+            assert_eq!(repaired(&header(ACK, &behind)), Some(header(ACK, &padded)), "{option:?}");
         }
         // Everything after a wrong length goes.
         for option in [
@@ -409,7 +409,7 @@ mod tests {
         ] {
             let kept = option.iter().take_while(|byte| **byte == 1).count();
             let padded = [&vec![1; kept][..], &vec![0; option.len() - kept]].concat();
-            assert_eq!(mended(&header(ACK, option)), Some(header(ACK, &padded)), "{option:?}");
+            assert_eq!(repaired(&header(ACK, option)), Some(header(ACK, &padded)), "{option:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::super::win32::icmp::fake;
 use super::*;
 
-fn told(status: u32, from: &str) -> Option<Outcome> {
+fn outcome_of(status: u32, from: &str) -> Option<Outcome> {
     let from = from.parse().unwrap();
     outcome(Reply { status, from, ttl: Some(57), payload: b"data".to_vec() })
 }
@@ -12,17 +12,35 @@ fn fault(kind: FaultKind, router: Option<&str>) -> Option<Outcome> {
 
 #[test]
 fn each_status_is_a_reply_an_error_with_its_router_or_nothing() {
-    assert_eq!(told(0, "192.0.2.1"), Some(Outcome::Reply { ttl: 57, payload: b"data".to_vec() }));
-    assert_eq!(told(11013, "192.0.2.1"), fault(FaultKind::TimeExceeded, Some("192.0.2.1")));
-    assert_eq!(told(11002, "0.0.0.0"), fault(FaultKind::NetworkUnreachable, None));
-    assert_eq!(told(11003, "192.0.2.1"), fault(FaultKind::HostUnreachable, Some("192.0.2.1")));
-    assert_eq!(told(11004, "192.0.2.1"), fault(FaultKind::ProtocolUnreachable, Some("192.0.2.1")));
-    assert_eq!(told(11004, "2001:db8::1"), fault(FaultKind::Prohibited, Some("2001:db8::1")));
-    assert_eq!(told(11005, "192.0.2.1"), fault(FaultKind::PortUnreachable, Some("192.0.2.1")));
-    assert_eq!(told(11040, "2001:db8::1"), fault(FaultKind::HostUnreachable, Some("2001:db8::1")));
-    assert_eq!(told(11045, "2001:db8::1"), fault(FaultKind::HostUnreachable, Some("2001:db8::1")));
-    assert_eq!(told(1231, "0.0.0.0"), fault(FaultKind::NetworkUnreachable, None));
-    assert_eq!(told(11010, "0.0.0.0"), None, "a time-out is silence");
+    assert_eq!(
+        outcome_of(0, "192.0.2.1"),
+        Some(Outcome::Reply { ttl: 57, payload: b"data".to_vec() })
+    );
+    assert_eq!(outcome_of(11013, "192.0.2.1"), fault(FaultKind::TimeExceeded, Some("192.0.2.1")));
+    assert_eq!(outcome_of(11002, "0.0.0.0"), fault(FaultKind::NetworkUnreachable, None));
+    assert_eq!(
+        outcome_of(11003, "192.0.2.1"),
+        fault(FaultKind::HostUnreachable, Some("192.0.2.1"))
+    );
+    assert_eq!(
+        outcome_of(11004, "192.0.2.1"),
+        fault(FaultKind::ProtocolUnreachable, Some("192.0.2.1"))
+    );
+    assert_eq!(outcome_of(11004, "2001:db8::1"), fault(FaultKind::Prohibited, Some("2001:db8::1")));
+    assert_eq!(
+        outcome_of(11005, "192.0.2.1"),
+        fault(FaultKind::PortUnreachable, Some("192.0.2.1"))
+    );
+    assert_eq!(
+        outcome_of(11040, "2001:db8::1"),
+        fault(FaultKind::HostUnreachable, Some("2001:db8::1"))
+    );
+    assert_eq!(
+        outcome_of(11045, "2001:db8::1"),
+        fault(FaultKind::HostUnreachable, Some("2001:db8::1"))
+    );
+    assert_eq!(outcome_of(1231, "0.0.0.0"), fault(FaultKind::NetworkUnreachable, None));
+    assert_eq!(outcome_of(11010, "0.0.0.0"), None, "a time-out is silence");
 }
 
 #[tokio::test]

@@ -141,7 +141,7 @@ fn codes_of_windows_keep_their_kind() {
         (9005, ResponseCode::Refused),
     ] {
         let answer =
-            Message::from_vec(&told(&query(), Vec::new(), code).unwrap().unwrap()).unwrap();
+            Message::from_vec(&answer_of(&query(), Vec::new(), code).unwrap().unwrap()).unwrap();
         assert_eq!(
             (answer.metadata.id, answer.metadata.response_code),
             (0x1234, response),
@@ -149,10 +149,10 @@ fn codes_of_windows_keep_their_kind() {
         );
         assert_eq!(answer.queries.len(), 1);
     }
-    assert_eq!(told(&query(), Vec::new(), 1460), Some(Err(QueryFailure::TimedOut)));
-    assert_eq!(told(&query(), Vec::new(), 9852), Some(Err(QueryFailure::NoServer)));
+    assert_eq!(answer_of(&query(), Vec::new(), 1460), Some(Err(QueryFailure::TimedOut)));
+    assert_eq!(answer_of(&query(), Vec::new(), 9852), Some(Err(QueryFailure::NoServer)));
     for another_way in [9004, 9502, 123] {
-        assert_eq!(told(&query(), Vec::new(), another_way), None, "{another_way}");
+        assert_eq!(answer_of(&query(), Vec::new(), another_way), None, "{another_way}");
     }
 }
 

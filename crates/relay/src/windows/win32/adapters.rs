@@ -141,8 +141,8 @@ fn computer_name(form: COMPUTER_NAME_FORMAT) -> Option<String> {
     let mut length = units.len() as u32;
     // SAFETY: the buffer has as many units as the length says, and both outlive the call
     // (Microsoft's page of `GetComputerNameExW`).
-    let is_told = unsafe { GetComputerNameExW(form, units.as_mut_ptr(), &raw mut length) } != 0;
-    let name = units.get(..length as usize).filter(|name| is_told && !name.is_empty())?;
+    let is_known = unsafe { GetComputerNameExW(form, units.as_mut_ptr(), &raw mut length) } != 0;
+    let name = units.get(..length as usize).filter(|name| is_known && !name.is_empty())?;
     Some(String::from_utf16_lossy(name))
 }
 

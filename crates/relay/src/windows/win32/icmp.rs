@@ -250,7 +250,7 @@ struct Lent {
     /// stays until the handle is closed.
     settled: bool,
     /// Its reply came with the call.
-    told: bool,
+    reported: bool,
 }
 
 thread_local! {
@@ -293,7 +293,7 @@ impl Held {
             options: options(to, marks),
             reply: vec![0; reply_size.div_ceil(8)],
             settled: false,
-            told: false,
+            reported: false,
         });
         let lent = NonNull::from(Box::leak(lent));
         self.bytes += memory(size.into());
@@ -325,7 +325,7 @@ impl Held {
                 // If it holds no reply, an APC may still bring one.
                 match lent.parse() {
                     Some(reply) => {
-                        lent.told = true;
+                        lent.reported = true;
                         Sent::Ended(reply)
                     }
                     None => Sent::UnderWay(ticket),
@@ -340,7 +340,7 @@ impl Held {
         event.wait(time);
         let ended = ENDED.take();
         let reply = |ticket| {
-            let mut lent = self.take(ticket).filter(|lent| !lent.told)?;
+            let mut lent = self.take(ticket).filter(|lent| !lent.reported)?;
             Some((ticket, lent.parse().unwrap_or_else(|| Reply::local(last_status(&lent)))))
         };
         ended.into_iter().filter_map(reply).collect()

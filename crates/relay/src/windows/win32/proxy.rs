@@ -201,11 +201,11 @@ mod tests {
     fn a_change_of_the_users_proxy_is_reported_at_once() {
         let [settings, ..] = Settings::all();
         let settings = settings.unwrap();
-        let (told, tells) = mpsc::channel();
+        let (noticed, notices) = mpsc::channel();
         std::thread::spawn(
-            move || while settings.wait_for_change().is_ok() && told.send(()).is_ok() {},
+            move || while settings.wait_for_change().is_ok() && noticed.send(()).is_ok() {},
         );
-        let none = tells.recv_timeout(Duration::from_millis(300));
+        let none = notices.recv_timeout(Duration::from_millis(300));
         assert_eq!(none, Err(mpsc::RecvTimeoutError::Timeout), "nothing has changed");
         // The test cannot see whether the thread already waits. So it repeats the change until the
         // thread notices it.
@@ -214,10 +214,10 @@ mod tests {
             let proxy = format!("192.0.2.{n}:8080");
             let words = ["add", key, "/v", "ProxyServer", "/t", "REG_SZ", "/d", &proxy, "/f"];
             assert!(Command::new("reg.exe").args(words).output().unwrap().status.success());
-            tells.recv_timeout(Duration::from_secs(5)).is_ok()
+            notices.recv_timeout(Duration::from_secs(5)).is_ok()
         };
-        let told = (1..4).any(set);
+        let noticed = (1..4).any(set);
         Command::new("reg.exe").args(["delete", key, "/v", "ProxyServer", "/f"]).output().unwrap();
-        assert!(told);
+        assert!(noticed);
     }
 }

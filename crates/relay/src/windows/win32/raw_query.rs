@@ -208,14 +208,16 @@ unsafe extern "system" fn raw_answered(
     // SAFETY: null, or a result that belongs to us until it is freed (page of the routine).
     let outcome = match unsafe { result.as_ref() } {
         None => Err(NoMessage::Unusable),
-        Some(told) if told.queryRawResponse.is_null() => Err(NoMessage::Failed(told.queryStatus)),
-        Some(told) => {
+        Some(filled) if filled.queryRawResponse.is_null() => {
+            Err(NoMessage::Failed(filled.queryStatus))
+        }
+        Some(filled) => {
             // SAFETY: the pointer may be valid whatever the status is, and "this buffer is of size
             // queryRawResponseSize bytes" (page of the result).
             let response = unsafe {
                 std::slice::from_raw_parts(
-                    told.queryRawResponse,
-                    told.queryRawResponseSize as usize,
+                    filled.queryRawResponse,
+                    filled.queryRawResponseSize as usize,
                 )
             };
             unframed(response).map(<[u8]>::to_vec).ok_or(NoMessage::Unusable)

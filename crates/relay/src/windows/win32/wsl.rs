@@ -54,8 +54,8 @@ pub(crate) fn is_running(service: &str) -> Option<bool> {
     let mut status = SERVICE_STATUS::default();
     // SAFETY: the service is open with the right to query its status, whose place outlives the
     // call.
-    let is_told = unsafe { QueryServiceStatus(service.0, &raw mut status) } != 0;
-    is_told.then_some(status.dwCurrentState != SERVICE_STOPPED)
+    let is_known = unsafe { QueryServiceStatus(service.0, &raw mut status) } != 0;
+    is_known.then_some(status.dwCurrentState != SERVICE_STOPPED)
 }
 
 /// A handle of the service manager.
