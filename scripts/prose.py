@@ -129,7 +129,7 @@ RULES = [
     ),
     Rule(
         "behind",
-        r"\bbehind\b(?![.,;:)]|$)"
+        r"\bbehind\b(?![.,;:)]| \(|$)"
         r"(?! ((a|an|the|another|its|their|that|this|one|some|such|any|no|each|every)\s)?"
         r"([\w'’-]+ )?(NAT|NATs|VPN|VPNs|proxy|proxies|router|routers|firewall|firewalls|gateway|"
         r"tunnel|load balancer|terminator|filter|filters)\b)",

@@ -57,6 +57,7 @@ class Rules(unittest.TestCase):
             "There is no longer a route, and there are none in this table.",
             "The VM is behind a NAT, and the company's server is behind the VPN.",
             "It leaves nothing behind.",
+            "Half of the number space away is neither ahead nor behind (RFC 9293).",
             "What is a stale rule?",
             "A reset is noticed but ignored.",
             "The host has none of the addresses.",
