@@ -1,4 +1,4 @@
-"""Lists the distro's contents as SPDX 2.3 (JSON) on standard output, and copies their licences into it.
+"""Lists the distro's contents as SPDX 2.3 (JSON) on standard output, and copies their licences.
 
 Usage: contents.py ROOT x86_64|aarch64, with SOURCE_DATE_EPOCH set. Run in the workspace's folder.
 """

@@ -28,13 +28,15 @@ The amount of data for measuring throughput, each way.
 Asks you to connect a VPN, to change the network and to let the computer sleep, and checks what happens then.
 
 .PARAMETER Distro
-A distro of your own, with systemd, in which the service is installed and removed again, and your tools are checked.
+A distro of your own, with systemd. The script installs the service there, removes it again, and
+checks your tools.
 
 .PARAMETER CompanyProxy
 A proxy that requires a login (NTLM or Kerberos), as http://HOST:PORT: Underpass must name the reason for its refusal.
 
 .PARAMETER Clean
-Removes what interrupted runs have left: distros, disks, tasks, the service in the distro of -Distro, and
+Removes what interrupted runs have left: distros, disks, tasks, the service in the distro of
+-Distro, and
 the relay's copies in %LOCALAPPDATA%\underpass that were not there before (these stay while install.ps1 has a distro).
 
 .EXAMPLE
@@ -251,7 +253,7 @@ function Wait-Person([string]$Text) {
     $answer -ne 's'
 }
 
-# --- Checks of Windows -----------------------------------------------------------------------------------------------
+# --- Checks of Windows ----------------------------------------------------------------------------
 
 function Get-RegistryValue([string]$Key, [string]$Value) {
     $item = Get-ItemProperty -Path $Key -Name $Value -ErrorAction SilentlyContinue
@@ -611,7 +613,7 @@ function Write-Report([string]$To) {
     Write-Host "Written: $file.html and $file.json"
 }
 
-# --- Clean-up --------------------------------------------------------------------------------------------------------
+# --- Clean-up -------------------------------------------------------------------------------------
 
 # Records in the run's folder the facts that -Clean needs.
 function Write-Note([string]$What, [string[]]$Lines) {

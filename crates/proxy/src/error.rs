@@ -16,7 +16,10 @@ pub enum DialogError {
     #[error("the proxy's answer cannot be understood: {0}")]
     Malformed(&'static str),
     /// It requires authentication, and has received no credentials.
-    #[error("the proxy requires a user and password{}: give them in its URL, as USER:PASSWORD@HOST", offers(.schemes))]
+    #[error(
+        "the proxy requires a user and password{}: give them in its URL, as USER:PASSWORD@HOST",
+        offers(.schemes)
+    )]
     CredentialsNeeded {
         /// The schemes that it offers, such as `Basic, Negotiate`; empty if it names none.
         schemes: String,

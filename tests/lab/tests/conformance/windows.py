@@ -4,7 +4,7 @@ FILL = b"x" * 1400
 
 
 def filled():
-    """A connection with a closed window and all data acknowledged. Its server reads only after `go`."""
+    """A connection with a closed window, all data acknowledged. Its server waits for `go`."""
     raw = Raw(OBEYS)
     answer = raw.open(MSS + SCALE)
     shift = dict(answer.each()).get(3, b"\0")[0]
