@@ -592,7 +592,9 @@ fn decode_hello(r: &mut Reader<'_>) -> Result<Hello, Malformed> {
     if build.len() > MAX_BUILD_NAME {
         return Err(Malformed);
     }
-    let build = String::from_utf8_lossy(build).into_owned();
+    let mut build = String::from_utf8_lossy(build).into_owned();
+    // A replacement character has three bytes.
+    build.truncate(build.floor_char_boundary(MAX_BUILD_NAME));
     Ok(Hello { version, capabilities, max_flows, max_binds, build })
 }
 

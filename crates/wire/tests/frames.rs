@@ -363,6 +363,28 @@ fn a_long_build_name_is_cut_at_a_character() {
     assert_eq!(read.build, "é".repeat(MAX_BUILD_NAME / 2));
 }
 
+/// The replacement character has three bytes, so a name that is not UTF-8 grows when it is read.
+#[test]
+fn a_build_name_that_is_not_utf8_keeps_the_limit() {
+    let mut stream = Vec::new();
+    let build = "x".repeat(MAX_BUILD_NAME);
+    let hello = Hello {
+        version: 1,
+        capabilities: Capabilities::default(),
+        max_flows: 1,
+        max_binds: 1,
+        build,
+    };
+    Frame::Hello(hello).encode(&mut stream);
+    let name = stream.len() - MAX_BUILD_NAME;
+    stream[name..].fill(0xff);
+    let Some((Frame::Hello(read), _)) = Frame::parse(&stream).unwrap() else { panic!("no hello") };
+    assert_eq!(read.build, "\u{fffd}".repeat(MAX_BUILD_NAME / 3));
+    let mut again = Vec::new();
+    Frame::Hello(read.clone()).encode(&mut again);
+    assert_eq!(Frame::parse(&again), Ok(Some((Frame::Hello(read), again.len()))));
+}
+
 #[test]
 fn full_frames_keep_flowing_through_the_fixed_buffer() {
     let bytes = vec![7; MAX_PAYLOAD];
