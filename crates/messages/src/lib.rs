@@ -49,6 +49,15 @@ impl Language {
         }
     }
 
+    /// A text in brackets after another one.
+    #[must_use]
+    pub fn aside(self, text: &str) -> String {
+        match self {
+            Self::English => format!(" ({text})"),
+            Self::Chinese => format!("（{text}）"),
+        }
+    }
+
     /// What stands between a subject and what is said about it.
     #[must_use]
     pub const fn colon(self) -> &'static str {

@@ -54,12 +54,14 @@ fn in_chinese(reason: &str) -> Option<String> {
     whole(reason).or_else(|| of_system(reason)).or_else(|| chain(reason))
 }
 
-/// A text that is one of the known ones, the most specific of them.
+/// A text that is one of the known ones, the most specific of them. One whose first value is a
+/// chain by itself has rather found a later link.
 fn whole(reason: &str) -> Option<String> {
-    let letters = |sentence: &&Sentence| literals(sentence.en).map(str::len).sum::<usize>();
-    let fitting = known().filter(|sentence| values(sentence.en, reason).is_some());
-    let sentence = fitting.max_by_key(letters)?;
-    let values = values(sentence.en, reason)?;
+    let fitting = known().filter_map(|sentence| Some((sentence, values(sentence.en, reason)?)));
+    let (sentence, values) = fitting.max_by_key(|(sentence, values)| {
+        let letters: usize = literals(sentence.en).map(str::len).sum();
+        (!values.first().is_some_and(|value| value.contains(": ")), letters)
+    })?;
     let mut said = String::new();
     let mut rest = sentence.zh;
     while let Some((before, name, after)) = next_placeholder(rest) {
@@ -198,6 +200,12 @@ mod tests {
             "无法读取 /etc/x：没有该文件或目录（错误码 2）"
         );
         assert_eq!(chinese("git: standard output cannot be written"), "git：无法写入标准输出");
+        assert_eq!(
+            chinese(
+                "'ftp://x' is not a proxy: 'ftp' is not supported for proxies: write http://HOST:PORT or socks5://HOST:PORT"
+            ),
+            "“ftp://x”不是代理：不支持协议“ftp”：请写成 http://主机:端口 或 socks5://主机:端口"
+        );
         // An error that names its cause, and then the cause itself.
         let cause = "Permission denied (os error 13)";
         assert_eq!(

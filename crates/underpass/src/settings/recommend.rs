@@ -49,13 +49,15 @@ pub(crate) fn run(options: &RecommendOptions) -> anyhow::Result<ExitCode> {
         match &advice.action {
             Action::Change(change) => {
                 let done = if advice.is_done {
-                    format!("  ({})", say::DONE_ALREADY.text().say(language))
+                    " ".to_owned() + &language.aside(say::DONE_ALREADY.half(language))
                 } else {
                     String::new()
                 };
                 let what = match change.value {
                     Some(_) => change.to_string(),
-                    None => format!("{} ({})", change.key, say::TO_TAKE_OUT.text().say(language)),
+                    None => {
+                        format!("{}{}", change.key, language.aside(say::TO_TAKE_OUT.half(language)))
+                    }
                 };
                 tell(&format!(
                     "{}: {what}{done}\n    {}",
@@ -80,7 +82,8 @@ fn explain_modes(machine: &Machine) {
     for Difference { what, nat, mirrored } in &DIFFERENCES {
         let (nat_name, mirrored_name) = (say(&say::EXPLAIN_NAT), say(&say::EXPLAIN_MIRRORED));
         let [what, nat, mirrored] = [what, nat, mirrored].map(|sentence| say(sentence));
-        tell(&format!("\n{what}\n  {nat_name}: {nat}\n  {mirrored_name}: {mirrored}"));
+        let colon = machine.language.colon();
+        tell(&format!("\n{what}\n  {nat_name}{colon}{nat}\n  {mirrored_name}{colon}{mirrored}"));
     }
     tell(&format!("\n{}", say(&say::EXPLAIN_HERE)));
     here(&machine.situation)
@@ -102,11 +105,11 @@ pub(crate) fn print_commands(advice: &Advice, language: Language) {
         Shell::Linux => &say::IN_LINUX,
     };
     let done = if advice.is_done {
-        format!(" ({})", say::DONE_ALREADY.text().say(language))
+        language.aside(say::DONE_ALREADY.half(language))
     } else {
         String::new()
     };
-    tell(&format!("{}:{done}", shell.text().say(language)));
+    tell(&format!("{}{}{done}", shell.half(language), language.colon().trim_end()));
     lines.iter().for_each(|line| tell(&format!("  {line}")));
     tell(&format!("    {reason}"));
 }

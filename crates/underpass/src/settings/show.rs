@@ -40,10 +40,12 @@ pub(crate) fn run(options: &ShowOptions) -> anyhow::Result<ExitCode> {
     for place in Place::ALL {
         tell_file(&machine, place, &shown);
     }
+    let language = machine.language;
     tell(&format!(
-        "resolv.conf ({}): {}",
-        machine.resolv_conf.display(),
-        kind(&resolv_conf).say(machine.language)
+        "resolv.conf{}{}{}",
+        language.aside(&machine.resolv_conf.display().to_string()),
+        language.colon(),
+        kind(&resolv_conf).say(language)
     ));
     for line in lines(&machine, &resolv_conf) {
         tell(&format!("  {line}"));
@@ -59,9 +61,9 @@ fn tell_file(machine: &Machine, place: Place, shown: &[&Setting]) {
     let none = if is_there {
         String::new()
     } else {
-        format!(": {}", say::NO_FILE.text().say(machine.language))
+        machine.language.colon().to_owned() + say::NO_FILE.half(machine.language)
     };
-    tell(&format!("{place} ({path}){none}"));
+    tell(&format!("{place}{}{none}", machine.language.aside(&path)));
     let mut section = "";
     for setting in shown.iter().filter(|setting| setting.key.place == place) {
         if section != setting.key.section {

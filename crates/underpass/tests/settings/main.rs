@@ -296,7 +296,7 @@ fn recommend_gives_each_line_with_its_reason() {
     fs::write(machine.path("etc/wsl.conf"), "[network]\ngenerateResolvConf=false\n").unwrap();
     let chinese = machine.run_on_new(&["recommend", "--lang", "zh"]).out;
     assert!(chinese.contains("VPN 在 Windows 上生效"), "{chinese}");
-    assert!(chinese.contains("wsl.conf: network.generateResolvConf (应删除)\n"), "{chinese}");
+    assert!(chinese.contains("wsl.conf: network.generateResolvConf（应删除）\n"), "{chinese}");
     let wrong = machine.run_on_new(&["recommend", "--goal", "wan"]);
     assert!(wrong.code == Some(2) && wrong.err.contains("vpn"), "{wrong:?}");
 }
