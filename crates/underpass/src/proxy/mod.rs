@@ -128,8 +128,11 @@ fn web_address(text: &str) -> Result<Url, Usage> {
     text.parse().map_err(|why: UrlError| {
         let shown = mask(text);
         Usage(
-            format!("'{shown}' is not a web address: --url takes http://HOST[:PORT]/… or https://HOST[:PORT]/…; {why}")
-                .into(),
+            format!(
+                "'{shown}' is not a web address: --url takes http://HOST[:PORT]/… or \
+                 https://HOST[:PORT]/…; {why}"
+            )
+            .into(),
         )
     })
 }

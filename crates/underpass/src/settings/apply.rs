@@ -134,7 +134,10 @@ fn tell_new_findings(machine: &Machine, after: &Situation) {
 pub(crate) fn undo(options: &UndoOptions) -> anyhow::Result<ExitCode> {
     let language = crate::voice::language();
     let records = options.consent.journal()?.records()?;
-    let record = records.last().context("there is no change to undo: `underpass settings` made none, or another user made it (see --state)")?;
+    let record = records.last().context(
+        "there is no change to undo: `underpass settings` made none, or another user made it \
+         (see --state)",
+    )?;
     let mut steps = Vec::new();
     for kept in &record.steps {
         let now = Found::of(&kept.path)?;
