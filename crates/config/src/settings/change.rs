@@ -105,7 +105,7 @@ impl Change {
     }
 }
 
-/// What was asked for, as people write it.
+/// The requested change, as people write it.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {

@@ -1,4 +1,4 @@
-//! What is wrong with the settings: each file line by line, then both together. Pure: texts and
+//! Finds the faults of the settings: each file line by line, then both together. Pure: texts and
 //! versions in, findings out.
 
 mod clashes;
@@ -46,7 +46,7 @@ pub struct Finding {
     pub line: Option<usize>,
     /// What is wrong.
     pub what: Text,
-    /// What comes of it, where that is not said yet.
+    /// Its effect, unless another field says it.
     pub effect: Option<Text>,
     /// What to do.
     pub fix: Text,
@@ -75,7 +75,7 @@ pub fn check(situation: &Situation) -> Vec<Finding> {
     findings
 }
 
-/// What is wrong with a file's lines, each by itself.
+/// The faults of a file's lines, each by itself.
 fn lines(place: Place, situation: &Situation, effective: &Effective) -> Vec<Finding> {
     let file = situation.file(place);
     let finding = |severity, code, line, what, fix| {
@@ -87,8 +87,8 @@ fn lines(place: Place, situation: &Situation, effective: &Effective) -> Vec<Find
     for entry in file.entries() {
         let name = full_name(&entry);
         let Some(key) = Key::find(place, entry.section, entry.key) else {
-            // A header that is faulty, and told as that, leaves keys in no section that anybody
-            // meant.
+            // A faulty header, which has a finding of its own, leaves the keys below it in a
+            // section that the user did not mean.
             if entry.section.is_empty()
                 || file.headers().any(|(name, _)| name.eq_ignore_ascii_case(entry.section))
             {

@@ -1,5 +1,5 @@
-//! What is in force: of each key the first line that counts, else the default, and over both what
-//! WSL makes of them on this Windows (`rules.rs`).
+//! The settings in force: the first line of each key that counts, else the default. WSL's rules on
+//! this Windows (`rules.rs`) override both.
 
 mod rules;
 
@@ -47,7 +47,7 @@ impl Situation {
         }
     }
 
-    /// What is in force, for all keys.
+    /// The settings in force, for all keys.
     #[must_use]
     pub fn effective(&self) -> Effective {
         let keys = Place::ALL.into_iter().flat_map(Key::all);
@@ -56,7 +56,7 @@ impl Situation {
         effective
     }
 
-    /// What rules mirrored mode out on this machine, whatever `.wslconfig` says.
+    /// The reason that rules out mirrored mode on this machine, whatever `.wslconfig` says.
     #[must_use]
     pub fn no_mirrored(&self) -> Option<Because> {
         let wanted = Self::new("[wsl2]\nnetworkingMode=mirrored\n", "", self.versions);
@@ -98,8 +98,8 @@ pub(crate) fn lines<'a>(file: &'a File, key: &'static Key) -> impl Iterator<Item
     file.entries().filter(move |entry| Key::find(key.place, entry.section, entry.key) == Some(key))
 }
 
-/// What `.wslconfig` says of a key as it is written there: of its lines, those of its older section
-/// included, the first counts. Nothing where no line has it.
+/// The value of a key in `.wslconfig`, as it is written there. The first of its lines counts, also
+/// one in its older section. `None` if no line sets it.
 #[must_use]
 pub fn asked_for<'a>(wslconfig: &'a File, section: &str, name: &str) -> Option<&'a str> {
     lines(wslconfig, Key::find(Place::WslConfig, section, name)?).next().map(|entry| entry.value)
@@ -195,7 +195,7 @@ impl Effective {
         self.settings.iter()
     }
 
-    /// What a key's value is, by the names in the schema; empty for a key that is not in it.
+    /// A key's value, by the names in the schema; empty for a key that is not in it.
     #[must_use]
     pub fn value(&self, place: Place, section: &str, name: &str) -> &str {
         let setting = self.setting(place, section, name);

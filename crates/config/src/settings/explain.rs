@@ -1,4 +1,4 @@
-//! What the two networking modes are that people choose between, and what speaks for either on this
+//! Explains the two networking modes that people choose between, and the reasons for each on this
 //! machine. Pure.
 
 use crate::settings::effective::{Because, Situation};

@@ -1,9 +1,9 @@
 //! The commands that have Windows prefer its other adapters to a VPN's, for every command that
 //! prints them. Pure.
 //!
-//! Cisco AnyConnect makes its adapter's settings anew at each connect, so a metric lasts until
-//! then. It writes an event when the connection stands (2039); a task of Windows'
-//! scheduler can set the metric again after it.
+//! Cisco AnyConnect resets its adapter's settings at each connect, so a metric lasts until then.
+//! When it is connected, it logs event 2039. A scheduled task of Windows can set the metric again
+//! on that event.
 
 /// Beyond the metric that Windows gives any adapter by itself.
 const METRIC: u32 = 6000;

@@ -9,8 +9,8 @@
 
 use ipnet::Ipv4Net;
 
-/// What gives WSL's NAT a subnet: lines for an administrator's PowerShell, to be run in this order
-/// without any start of WSL in between.
+/// The commands that give WSL's NAT a subnet: lines for an administrator's PowerShell. They must
+/// run in this order, and WSL must not start between them.
 #[must_use]
 pub fn commands(net: Ipv4Net) -> Vec<String> {
     let gateway = net.hosts().next().unwrap_or(net.addr());

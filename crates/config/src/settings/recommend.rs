@@ -1,6 +1,6 @@
-//! What the settings should be for a goal on this machine, line by line with the reason. Pure:
-//! files, versions and the host's facts come in. What a file can say comes out as changes; what
-//! only an administrator of Windows can do, and the tunnel, as commands.
+//! Recommends settings for a goal on this machine, line by line with the reason. Pure: its inputs
+//! are files, versions and the host's facts. Its outputs are changes for the files, and commands
+//! for the tunnel and for the steps that need an administrator of Windows.
 
 use crate::settings::change::Change;
 use crate::settings::effective::{Because, Origin, Situation};
@@ -70,7 +70,7 @@ impl FromStr for Goal {
 pub enum Shell {
     /// PowerShell of an administrator.
     Administrator,
-    /// Anybody's PowerShell.
+    /// PowerShell of any user.
     PowerShell,
     /// A shell in a distro.
     Linux,
@@ -83,7 +83,7 @@ pub enum Action {
     Change(Change),
     /// Commands, for a person to run.
     Run(Shell, Vec<String>),
-    /// Nothing but to know it.
+    /// No action: for information.
     Know,
 }
 
@@ -125,7 +125,7 @@ pub fn recommend(goal: Goal, situation: &Situation, facts: Option<&HostFacts>) -
     advice
 }
 
-/// What rules mirrored mode out on a Windows that is new enough for it, if anything does.
+/// The reason, if any, that rules out mirrored mode on a Windows that is new enough for it.
 fn no_mirrored(situation: &Situation) -> Option<Advice> {
     Some(match situation.no_mirrored()? {
         Because::NoIpv6 => {
@@ -206,7 +206,7 @@ impl Machine<'_> {
         advice
     }
 
-    /// What is left to older Windows: NAT, beside which the VPN must leave room.
+    /// The advice for older Windows: NAT, beside which the VPN must leave room.
     fn with_nat(&self, why: Advice, windows: Windows) -> Vec<Advice> {
         let mut advice = vec![why];
         let effective = self.situation.effective();
@@ -287,8 +287,8 @@ impl Machine<'_> {
         }
     }
 
-    /// WSL's own resolv.conf, where somebody took it over: the modes that are recommended depend on
-    /// it.
+    /// Restores WSL's own resolv.conf if another program or the user replaced it: the recommended
+    /// modes depend on it.
     fn resolv_conf(&self) -> Option<Advice> {
         let effective = self.situation.effective();
         let generate = effective.setting(Place::WslConf, "network", "generateResolvConf")?;
@@ -366,7 +366,7 @@ fn metric(vpn: &Adapter) -> Vec<Advice> {
     ]
 }
 
-/// What keeps IPv6, and prefers IPv4 to it (Microsoft's page on `DisabledComponents`).
+/// The command that keeps IPv6, and prefers IPv4 to it (Microsoft's page on `DisabledComponents`).
 pub const PREFER_IPV4: &str = "Set-ItemProperty -Path 'HKLM:\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters' \
                            -Name DisabledComponents -Type DWord -Value 0x20";
 

@@ -1,4 +1,4 @@
-//! `resolv.conf` taken over by hand, as `resolv.conf(5)` has it.
+//! `resolv.conf` taken over by hand, in the format of `resolv.conf(5)`.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -23,8 +23,8 @@ pub fn text(servers: &[IpAddr], search: &[String]) -> String {
     text
 }
 
-/// A server of a private range that stands behind a public one, and that one: the public one knows
-/// no name of the company's, and its answer that there is none ends the search.
+/// A server of a private range that follows a public one, and the public one. The public server
+/// does not know the company's names, and its answer that a name does not exist ends the search.
 #[must_use]
 pub fn behind_public(servers: &[IpAddr]) -> Option<(IpAddr, IpAddr)> {
     let public = servers.iter().position(|server| !is_private(*server))?;
@@ -32,8 +32,8 @@ pub fn behind_public(servers: &[IpAddr]) -> Option<(IpAddr, IpAddr)> {
     Some((*private, servers[public]))
 }
 
-/// RFC 1918, 6598 (behind a carrier's NAT), 4193; loopback and link-local ones are nobody else's
-/// either.
+/// RFC 1918, 6598 (behind a carrier's NAT), 4193; loopback and link-local addresses are private,
+/// too.
 fn is_private(server: IpAddr) -> bool {
     match server {
         IpAddr::V4(v4) => {
@@ -44,7 +44,7 @@ fn is_private(server: IpAddr) -> bool {
     }
 }
 
-/// Whether a name can be a search domain (RFC 1123 section 2.1, and `_` as many companies have it).
+/// Whether a name can be a search domain (RFC 1123 section 2.1, and `_`, which many companies use).
 #[must_use]
 pub fn is_domain(name: &str) -> bool {
     let is_label = |label: &str| {

@@ -1,4 +1,4 @@
-//! What WSL's two settings files may say: every key with its type, its default, and what it needs.
+//! The schema of WSL's two settings files: every key with its type, its default, and what it needs.
 //! The keys are in `keys.rs`.
 
 mod keys;
@@ -55,7 +55,7 @@ pub enum Kind {
     Bool,
     /// A number as C writes it: `0x10` is 16, `010` is 8.
     Int,
-    /// Bytes: a number with a unit behind it, in capitals and without a space.
+    /// Bytes: a number and then a unit, in capitals and without a space.
     Size,
     /// One of these, in any case.
     Choice(&'static [&'static str]),
@@ -80,7 +80,7 @@ pub struct Key {
     pub name: &'static str,
     /// What its value is.
     pub kind: Kind,
-    /// What counts where it is not set, where nothing is too old; empty for nothing.
+    /// The value if the key is not set and no version is too old; empty if there is no default.
     pub default: &'static str,
     /// The oldest Windows that minds it.
     pub windows: Option<Windows>,
@@ -101,8 +101,7 @@ pub const NEW_NETWORKING: Wsl = Wsl([2, 0, 0]);
 pub const CONSOMME: Wsl = Wsl([2, 9, 0]);
 
 impl Key {
-    /// What WSL takes for it, the nearest to what was written there; in words that are the same in
-    /// every language.
+    /// The valid value nearest to the written one, in words that are the same in every language.
     #[must_use]
     pub fn takes(&self, written: &str) -> String {
         let meant = number_in(written);
@@ -110,7 +109,7 @@ impl Key {
             Kind::Bool => "true, false, 1, 0".to_owned(),
             Kind::Int => match meant.filter(|(number, _)| self.value(number).is_some()) {
                 Some((number, _)) => number.to_owned(),
-                // One that is no number stands for the number of something.
+                // A default that is not a number stands for a number of the machine's.
                 None if self.value(self.default).is_none() => "4".to_owned(),
                 None => self.default.to_owned(),
             },
@@ -129,7 +128,7 @@ impl Key {
         }
     }
 
-    /// The key that was meant, most likely, by names that are none: one that differs in a few
+    /// The key that was most likely meant by a name that is not a key: one that differs in a few
     /// letters only.
     #[must_use]
     pub fn nearest(place: Place, section: &str, name: &str) -> Option<&'static Self> {
@@ -175,7 +174,7 @@ impl Key {
         if is_too_old && self.kind == Kind::Bool { "false" } else { self.default }
     }
 
-    /// What a value means as WSL reads it; nothing if it cannot, and then the default counts.
+    /// A value as WSL reads it. `None` if WSL cannot read it, and then the default counts.
     #[must_use]
     pub fn value(&self, text: &str) -> Option<Value> {
         value::parse(self.kind, self.place.reader(), text)
@@ -200,7 +199,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// The digits that a text begins with, and the letter of a unit behind them.
+/// The digits that a text begins with, and the letter of the unit that follows.
 fn number_in(text: &str) -> Option<(&str, Option<char>)> {
     let text = text.trim();
     let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());

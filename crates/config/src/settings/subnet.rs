@@ -4,7 +4,7 @@ use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 use wire::HostFacts;
 
-/// What is tried in turn: a corner of each private range, then one of the link-local range, which
+/// The candidates in order: a corner of each private range, then one of the link-local range, which
 /// no VPN routes.
 const CANDIDATES: [(Ipv4Addr, u8); 4] = [
     (Ipv4Addr::new(192, 168, 240, 0), 24),

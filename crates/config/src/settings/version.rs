@@ -72,7 +72,7 @@ impl FromStr for Wsl {
     }
 }
 
-/// It is no version of that.
+/// The text is not a version of that program.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is not a version of {what}: a version looks like {example}")]
 pub struct BadVersion {
@@ -81,7 +81,7 @@ pub struct BadVersion {
     text: String,
 }
 
-/// What is known of the machine that the settings are for; what is not known is not judged by.
+/// The known facts of the machine that the settings are for. Checks skip facts that are not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
     /// Its Windows.

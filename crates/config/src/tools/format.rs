@@ -149,7 +149,7 @@ fn set_toml(text: &str, key: &str, new: Option<&str>) -> Result<String, FormatEr
     match (new, table.get_mut(key)) {
         (Some(new), Some(item)) if item.as_str() == Some(new) => return Ok(text.to_owned()),
         (Some(new), Some(item)) => {
-            // What stands around the value, a comment perhaps, stays.
+            // The text around the value, such as a comment, stays.
             let decor = item.as_value().map(|value| value.decor().clone());
             *item = value(new);
             if let (Some(decor), Some(value)) = (decor, item.as_value_mut()) {

@@ -14,7 +14,7 @@ pub(crate) fn get(text: &str, path: &[&str]) -> Option<String> {
 /// their last member.
 ///
 /// # Errors
-/// It is no JSON object, or on the way there is something else than an object.
+/// The text is not a JSON object, or a key of the path holds another value than an object.
 pub(crate) fn set(text: &str, path: &[&str], value: Option<&str>) -> Result<String, FormatError> {
     let text = if text.trim().is_empty() { "{\n}\n" } else { text };
     member(text, path, value, Layout { unit: indent(text), depth: 0 })
@@ -37,7 +37,7 @@ impl Layout<'_> {
     }
 }
 
-/// Every setting but those of these paths, to be compared; none where it is no JSON.
+/// Every setting except those of these paths, to be compared; `None` if the text is not JSON.
 pub(crate) fn others(text: &str, keys: &[&str]) -> Option<Vec<String>> {
     fn add(value: &serde_json::Value, path: &str, keys: &[&str], others: &mut Vec<String>) {
         match value.as_object() {
@@ -82,7 +82,7 @@ fn member(
         Some(member(old, rest, value, layout.deeper())?)
     };
     match new {
-        // What was emptied here goes; what somebody had empty stays.
+        // An object that this change emptied goes; one that was empty before stays.
         Some(new) if value.is_some() || new.trim() == old.trim() || !is_empty(&new) => {
             Ok(format!("{}{new}{}", &object[..start], &object[end..]))
         }

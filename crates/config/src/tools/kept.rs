@@ -1,4 +1,4 @@
-//! What is remembered of a changed file, and how the file is restored: exactly where our lines are
+//! The record of a changed file, from which the file is restored: exactly if our lines are
 //! untouched, otherwise key by key. Values that others have set since stay.
 
 use crate::tools::change::Change;

@@ -122,7 +122,7 @@ fn first_section(style: Style, text: &str) -> Option<usize> {
     })
 }
 
-/// Where a section's next line belongs: behind its last line that says something.
+/// Where a section's next line belongs: after its last line that is not blank.
 fn end_of_section(text: &str, wanted: &str) -> Option<usize> {
     let (mut at, mut end, mut is_in) = (0, None, false);
     for line in text.split_inclusive('\n') {
@@ -208,7 +208,7 @@ impl Style {
 }
 
 /// An option of curl's configuration file and its value: `-x V`, `--proxy V`, `proxy: V`, `proxy
-/// V`. Behind a dash neither `=` nor `:` ends the option (`ISSEP` in curl's src/tool_parsecfg.c).
+/// V`. After a dash neither `=` nor `:` ends the option (`ISSEP` in curl's src/tool_parsecfg.c).
 fn curl_option(line: &str) -> Option<(&str, &str)> {
     let has_dash = line.starts_with('-');
     let is_separator = move |letter: char| {

@@ -1,4 +1,4 @@
-//! What tools say of their own settings, and files of a form that only one tool has.
+//! Parses tools' own output about their settings, and files of a form that only one tool has.
 
 use crate::tools::places::Tool;
 use crate::tools::setting::{GitRewrite, ProxySetting, VARIABLES};
@@ -12,7 +12,7 @@ pub const GIT_QUERY: [&str; 5] = [
     r"^(http(\..*)?\.proxy|https\.proxy|remote\..*\.proxy|core\.gitproxy|core\.sshcommand|url\..*\.insteadof)$",
 ];
 
-/// What `apt-config dump` prints (`Acquire::http::Proxy "http://…";`), and the files that may say
+/// The output of `apt-config dump` (`Acquire::http::Proxy "http://…";`), and the files that may set
 /// it, the one that counts most last.
 pub(crate) struct Apt<'a> {
     pub(crate) dump: &'a str,
@@ -24,7 +24,7 @@ impl Apt<'_> {
         let lines = self.dump.lines().filter_map(|line| {
             let (key, value) = line.split_once(' ')?;
             let value = value.trim().strip_suffix(';')?.trim_matches('"');
-            // A program that finds the proxy (apt-transport-http(1)) is no proxy, and is not run
+            // A program that finds the proxy (apt-transport-http(1)) is not a proxy, and is not run
             // here.
             let is_proxy = key.contains("::Proxy")
                 && !key.contains("::Proxy-Auto-Detect")

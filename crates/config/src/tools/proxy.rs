@@ -44,7 +44,7 @@ impl FromStr for Scheme {
     }
 }
 
-/// Why this is no proxy.
+/// Why this is not a proxy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
     /// An unknown scheme.
@@ -80,7 +80,7 @@ impl Proxy {
         format!("{scheme}://{}:{port}", Host::parse(host)).parse()
     }
 
-    /// What it speaks, as the user named it.
+    /// Its protocol, as the user named it.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme

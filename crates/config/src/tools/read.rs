@@ -22,9 +22,9 @@ pub struct Reading<'a> {
     pub file: &'a dyn Fn(&Path) -> Option<String>,
     /// A folder's files.
     pub folder: &'a dyn Fn(&Path) -> Vec<PathBuf>,
-    /// What `apt-config dump` says, where it is installed.
+    /// The output of `apt-config dump`, if it is installed.
     pub apt_config: Option<&'a str>,
-    /// What git says to [`GIT_QUERY`](super::GIT_QUERY), where it is installed and finds something.
+    /// git's answer to [`GIT_QUERY`](super::GIT_QUERY), if it is installed and finds a setting.
     pub git_config: Option<&'a str>,
 }
 
@@ -72,9 +72,9 @@ pub fn used(tool: Tool, reading: &Reading<'_>) -> Vec<ProxySetting> {
     all
 }
 
-/// The environment's settings, and of each tool's own those that count, each once: Yarn reads npm's
-/// files too. What a nearer setting passes over is left out unless it has the same value: the tool
-/// would use that proxy again once the nearer setting is gone.
+/// The environment's settings, and each tool's own settings that count, each once: Yarn reads npm's
+/// files too. A setting that a nearer one overrides is left out unless it has the same value: the
+/// tool would use that proxy again once the nearer setting is gone.
 #[must_use]
 pub fn all(reading: &Reading<'_>) -> (Vec<ProxySetting>, Vec<GitRewrite>) {
     let mut settings = variables(Tool::Environment, &VARIABLES, reading);
@@ -104,7 +104,7 @@ fn variables(tool: Tool, names: &[&str], reading: &Reading<'_>) -> Vec<ProxySett
     set.collect()
 }
 
-/// What a tool's own settings say, the key that it asks for first.
+/// The values of a tool's own settings, the key that the tool reads first at the front.
 fn levels(tool: Tool, reading: &Reading<'_>) -> Vec<Level> {
     let has_new_yarn = reading.surroundings.has_new_yarn;
     let of_yarn = |is_new: bool| if is_new == has_new_yarn { For::Https } else { For::Others };
@@ -186,8 +186,8 @@ impl<'a> Finder<'a> {
         let mut settings = variables(self.tool, names, self.reading);
         for (path, format, text) in &self.files {
             let Some((value, line)) = format.find(text, key) else { continue };
-            // Node's and Python's `null`, `false` and empty texts are no proxy, and go over what
-            // other files say.
+            // `null`, `false` and empty texts of Node's and Python's tools mean that no proxy is
+            // used, and override other files.
             let is_of_scripts = matches!(self.tool, Tool::Npm | Tool::Yarn | Tool::Pip);
             if is_of_scripts && ["", "null", "false"].contains(&value.as_str()) {
                 break;
@@ -297,7 +297,7 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// What apt itself makes of all of its files, or at least what our own file says.
+/// apt's own reading of all of its files, or at least the values in our own file.
 fn apt(reading: &Reading<'_>) -> Vec<Level> {
     let mut paths = (reading.folder)(Path::new("/etc/apt/apt.conf.d"));
     paths.sort();

@@ -1,4 +1,4 @@
-//! What is set: a proxy for a tool, an address that git replaces.
+//! Settings that were found: a proxy for a tool, an address that git replaces.
 
 use crate::tools::places::Tool;
 use serde::{Deserialize, Serialize};

@@ -101,7 +101,7 @@ pub fn functions(syntax: Syntax, program: &str) -> String {
     }
 }
 
-/// What a shell's variables were, and what they were set to.
+/// The old values of a shell's variables, and the values that replaced them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     before: BTreeMap<String, String>,
@@ -109,7 +109,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// What the shell's environment remembers, if a proxy is on.
+    /// The record in the shell's environment, if a proxy is on.
     pub fn of(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         serde_json::from_str(&variable(MEMORY)?).ok()
     }
@@ -119,7 +119,7 @@ impl Memory {
         self.set.get(name).is_some_and(|set| set == value)
     }
 
-    /// What the variable was before a proxy was switched on, given what it is now: nothing of ours.
+    /// The variable's value before a proxy was switched on, given its present value: never ours.
     pub fn before(&self, name: &str, now: Option<String>) -> Option<String> {
         if now.is_some() && now.as_ref() == self.set.get(name) {
             self.before.get(name).cloned()
@@ -159,7 +159,7 @@ pub fn on(
 pub struct Off {
     /// For the shell.
     pub lines: String,
-    /// Variables that somebody else changed since: they stay as they are.
+    /// Variables that another program or the user has changed since: they stay as they are.
     pub left: Vec<&'static str>,
 }
 
@@ -198,7 +198,7 @@ mod tests {
 
     const URL: &str = "http://127.0.0.1:7890";
 
-    /// What a POSIX shell's variables are after these lines, which have no quotes in values.
+    /// The variables of a POSIX shell after these lines, which have no quotes in values.
     fn evaluate(variables: &BTreeMap<String, String>, lines: &str) -> BTreeMap<String, String> {
         let mut after = variables.clone();
         for line in lines.lines() {

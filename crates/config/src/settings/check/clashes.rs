@@ -14,7 +14,7 @@ fn line(setting: &Setting) -> Option<usize> {
     }
 }
 
-/// Lines without effect, by what takes it from them. What a Windows is too old for is reported
+/// Lines without effect, each with the reason. Lines that need a newer Windows are reported
 /// elsewhere.
 pub(super) fn without_effect(place: Place, effective: &Effective) -> Vec<Finding> {
     let settings = effective.iter().filter(|setting| setting.key.place == place);

@@ -1,4 +1,4 @@
-//! What WSL makes of the settings, rule by rule in its own order (microsoft/WSL at 2.9.4). Each
+//! WSL's rules for the settings, one by one in its own order (microsoft/WSL at 2.9.4). Each
 //! rule names its function: `Config::ParseConfigFile` and `Config::Initialize` in
 //! `src/windows/common/WslCoreConfig.cpp`, `WslCoreVm::ValidateNetworkingMode` in
 //! `src/windows/service/exe/WslCoreVm.cpp`. A rule that came with a version applies from it on, and

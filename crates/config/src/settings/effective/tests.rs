@@ -243,7 +243,7 @@ fn group_policy_can_decide_the_mode() {
         // Whether a line counts.
         (&[("AllowNetworkingModeUserSetting", 0)], "networkingMode=mirrored", "nat"),
         (&[("AllowNetworkingModeUserSetting", 1)], "networkingMode=mirrored", "mirrored"),
-        // Anything but 0 and 1 is no value of this policy.
+        // This policy has no values except 0 and 1.
         (&[("AllowNetworkingModeUserSetting", 2)], "networkingMode=mirrored", "mirrored"),
         (&[("AllowNetworkingModeUserSetting", 0)], "networkingMode=none", "none"),
         (

@@ -1,4 +1,4 @@
-//! Changes of single lines. Each is made in the text, which is then read anew.
+//! Changes of single lines. Each change edits the text, which is then parsed again.
 
 use super::{Assignment, Content, Fault, File, Line, Reader};
 use std::ops::Range;
@@ -64,7 +64,7 @@ impl File {
         Err(EditError::Continued { line: self.lines.last().map_or(1, |line| line.number) })
     }
 
-    /// All but the lines for a key.
+    /// All lines except those for a key.
     fn others(&self, section: &str, key: &str) -> Vec<(&str, &str, &str)> {
         let others = self.entries().filter(|entry| !entry.is(section, key));
         others.map(|entry| (entry.section, entry.key, entry.value)).collect()
@@ -116,7 +116,7 @@ impl File {
     }
 
     /// Takes a key out, with all lines for it, since the next of them would count else. A comment
-    /// behind it stays. Gives how many lines there were.
+    /// after it stays. Returns the number of removed lines.
     pub fn remove(&mut self, section: &str, key: &str) -> usize {
         let mut count = 0;
         // One at a time, from the last, so that the places of the others stay right.

@@ -23,8 +23,8 @@ pub enum Reader {
     Linux,
 }
 
-/// A settings file. What is not changed stays byte for byte: comments, order, line ends, unknown
-/// keys, faults.
+/// A settings file. All parts that are not changed stay byte for byte: comments, order, line ends,
+/// unknown keys, faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     reader: Reader,
@@ -64,7 +64,7 @@ struct Assignment {
     key: Range<usize>,
     /// Without the spaces around it; quotes, escapes and continuations included.
     raw: Range<usize>,
-    /// What it says: without quotes, escapes resolved.
+    /// Its value: without quotes, escapes resolved.
     value: String,
 }
 
@@ -75,7 +75,7 @@ pub struct Entry<'a> {
     pub section: &'a str,
     /// The key as it is spelt.
     pub key: &'a str,
-    /// What it says: without quotes, escapes resolved.
+    /// Its value: without quotes, escapes resolved.
     pub value: &'a str,
     /// Its line, counted from 1.
     pub line: usize,
@@ -88,7 +88,7 @@ pub struct Fault<'a> {
     pub line: usize,
     /// What is wrong.
     pub kind: FaultKind,
-    /// What stands there, without the line's end.
+    /// The line's text, without its end.
     pub text: &'a str,
 }
 
@@ -99,12 +99,12 @@ pub enum FaultKind {
     Beginning,
     /// A byte order mark, where the reader knows none.
     ByteOrderMark,
-    /// `[name]` with another sign than letters and digits in the name, no end, or something behind
-    /// it.
+    /// `[name]` with other characters than letters and digits in the name, without an end, or with
+    /// text after it.
     Header,
     /// A key that no `=` follows; keys have letters and digits only.
     NoEquals,
-    /// A `\` with a sign behind it that means nothing: a Windows path needs `\\`.
+    /// A `\` before a character that is not an escape: a Windows path needs `\\`.
     Escape,
     /// A quote that does not end on its line.
     Quote,
@@ -126,7 +126,7 @@ impl File {
         Self { reader, text: text.to_owned(), lines, sections }
     }
 
-    /// What a key is set to: the first line for it counts. Case does not matter.
+    /// The value of a key: the first line for it counts. Case does not matter.
     #[must_use]
     pub fn get(&self, section: &str, key: &str) -> Option<&str> {
         self.find(section, key).map(|entry| entry.value)

@@ -2,7 +2,7 @@
 
 use super::{Assignment, Content, FaultKind, Line, Reader};
 
-/// What a text may begin with to say that it is UTF-8.
+/// The first character of a text that declares itself as UTF-8.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The lines of a text, and the sections' names.
@@ -40,9 +40,9 @@ pub(super) fn lines(text: &str, reader: Reader) -> (Vec<Line>, Vec<String>) {
     (lines, sections)
 }
 
-/// What a header that breaks off leaves as the section: WSL has taken its name already, and goes on
-/// with as many letters of it as the section before has (a shorter one is filled up with NULs, and
-/// so is no section that exists).
+/// The section after a header that breaks off. WSL has taken the header's name already, and keeps
+/// as many letters of it as the previous section's name has. It fills a shorter name up with NULs,
+/// so that the result is not the name of a real section.
 fn half_taken(name: &str, length: usize) -> String {
     name.chars().chain(std::iter::repeat('\0')).take(length).collect()
 }
@@ -151,7 +151,7 @@ impl<'a> Scanner<'a> {
         Ok(Found::Entry(Assignment { key, raw: start..end, value }))
     }
 
-    /// A value, and where it ends without the spaces behind it.
+    /// A value, and where it ends, without trailing spaces.
     fn value(&mut self) -> Result<(String, usize), FaultKind> {
         let (mut value, mut is_quoted) = (String::new(), false);
         // Spaces outside of quotes count only when something follows them.
@@ -177,9 +177,9 @@ impl<'a> Scanner<'a> {
         Ok((value, end))
     }
 
-    /// What stands for the sign behind a `\`; nothing where the line goes on, or where a CR stands,
-    /// which WSL drops (`ParseConfigFile` in `src/shared/configfile/configfile.cpp`). So `\` before
-    /// the CR LF of a line's end is no fault in the distro, but the line ends there.
+    /// The character that an escape stands for. `None` if the line continues, or for a CR, which
+    /// WSL drops (`ParseConfigFile` in `src/shared/configfile/configfile.cpp`). So `\` before
+    /// the CR LF of a line's end is not a fault in the distro, but the line ends there.
     fn escaped(&mut self) -> Result<Option<char>, FaultKind> {
         // The reader on Windows never sees the CR of a line's end (`fopen` in text mode).
         if self.reader == Reader::Windows && self.text[self.at..].starts_with("\r\n") {

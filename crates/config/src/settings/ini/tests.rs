@@ -269,7 +269,7 @@ proptest! {
         prop_assert_eq!(file.get("wsl2", key), Some(value.as_str()));
         prop_assert_eq!(others(&file, key), others(&before, key));
         prop_assert_eq!(file.faults().count(), before.faults().count());
-        // What was there is still there, but for the value's own place.
+        // The text is unchanged except in the value's own place.
         let common = text.bytes().zip(file.to_string().bytes()).take_while(|(a, b)| a == b).count();
         let tail = before.find("wsl2", key).map_or(text.len() - common, |_| 0);
         prop_assert!(file.to_string().as_bytes().ends_with(&text.as_bytes()[text.len() - tail..]));

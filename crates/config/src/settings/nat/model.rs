@@ -167,7 +167,7 @@ impl Windows {
                 "Remove-HnsNetwork",
             ] => {
                 let start = pattern.strip_suffix('*').unwrap();
-                // No document says what becomes of a network that a VM uses: here it stays.
+                // No document says whether a network that a VM uses is removed: here it stays.
                 if self.vm.is_none() {
                     self.networks.retain(|name, _| !name.starts_with(start));
                 }

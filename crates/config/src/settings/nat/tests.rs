@@ -90,8 +90,8 @@ fn orders(lines: &[String]) -> Vec<Vec<String>> {
     orders(rest).into_iter().flat_map(insert).collect()
 }
 
-/// The order that is printed works. So does each other one in which the VM has ended when its
-/// network goes: the source sets no other bound as long as nothing starts WSL in between.
+/// The printed order works. Each other order in which the VM ends before its network goes works
+/// too: the source sets no other bound as long as nothing starts WSL in between.
 #[test]
 fn the_network_goes_after_the_vm() {
     let orders = orders(&commands(new()));

@@ -1,4 +1,4 @@
-//! What a value means, read as WSL reads it.
+//! The meaning of a value, read as WSL reads it.
 
 use super::Kind;
 use crate::settings::ini::Reader;

@@ -30,7 +30,7 @@ impl OwnCommand {
         Some(Self { before })
     }
 
-    /// Its words, behind the program's name. They show on the machine's list of processes: no
+    /// Its words after the program's name. They appear in the machine's list of processes, so no
     /// password may be among them.
     #[must_use]
     pub fn words<'a>(&self, key: &'a str, value: &'a str) -> Vec<&'a str> {

@@ -4,7 +4,7 @@ use super::{Place, Readers, Refusal, Surroundings, Tool};
 use crate::tools::format::Format;
 use std::path::{Path, PathBuf};
 
-/// apt's setting. Of several files the last by name counts, and most people's are called
+/// apt's setting. The last of several files by name counts, and most people's are called
 /// `proxy.conf` or begin with digits.
 pub const APT_FILE: &str = "/etc/apt/apt.conf.d/zz-underpass-proxy.conf";
 
@@ -250,7 +250,7 @@ mod tests {
         let proxy: Proxy = URL.parse().unwrap();
         let places = super::super::places(tool, &proxy, "localhost", &surroundings)?;
         for place in &places {
-            // What is wanted can be written, and read again.
+            // The wanted values can be written and read again.
             let mut text = String::new();
             for (key, value) in &place.wanted {
                 text = place.format.set(&text, key, Some(value)).unwrap();

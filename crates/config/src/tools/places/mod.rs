@@ -202,12 +202,12 @@ impl fmt::Debug for Surroundings<'_> {
     }
 }
 
-/// Who may read a file that is made anew.
+/// The users that may read a file that Underpass creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
     /// Its owner alone.
     Owner,
-    /// Everybody: the tool reads it also as another user, and fails where it cannot.
+    /// All users: the tool reads it also as another user, and fails if it cannot.
     Everybody,
 }
 
@@ -222,7 +222,7 @@ pub struct Place {
     pub format: Format,
     /// Keys and their values.
     pub wanted: Vec<(String, String)>,
-    /// Who may read it, if it has to be made.
+    /// The users that may read it, if Underpass creates it.
     pub readers: Readers,
 }
 

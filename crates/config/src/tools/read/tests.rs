@@ -50,7 +50,7 @@ impl Machine<'_> {
         used.iter().map(|setting| format!("{}={}", setting.place(), setting.value)).collect()
     }
 
-    /// What the doctor gets: places with their lines, and what they say.
+    /// The doctor's input: places with their lines and values.
     fn all(self) -> Vec<String> {
         let said = |setting: &ProxySetting| {
             let line = setting.line.map_or_else(String::new, |line| format!(":{line}"));
@@ -91,7 +91,7 @@ fn files_go_over_variables_and_each_tool_reads_its_own() {
     let pip = Machine { variables: &[("PIP_PROXY", "V")], ..files(&pip) };
     assert_eq!(pip.used(Tool::Pip), ["$PIP_PROXY=V", "/h/.config/pip/pip.conf (global.proxy)=P"]);
     let empty = Machine { variables: &[("https_proxy", "")], ..files(&[]) };
-    assert_eq!(empty.used(Tool::Curl), [""; 0], "an empty variable is none");
+    assert_eq!(empty.used(Tool::Curl), [""; 0], "an empty variable is not a proxy");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn dockers_daemon_file_goes_over_its_environment() {
     let other = "/etc/systemd/system/docker.service.d/a.conf (HTTPS_PROXY)=http://a:1";
     let client = "/h/.docker/config.json (proxies.default.httpsProxy)=C";
     assert_eq!(files(&all).used(Tool::Docker), [&daemon, &unit, other, client]);
-    // Of the daemon's the doctor judges the one that counts.
+    // The doctor judges the one of the daemon's settings that counts.
     assert_eq!(files(&all).all(), [format!("docker {daemon}"), format!("docker {client}")]);
     let broken = [(DOCKER_DAEMON, "not json"), (DOCKER_DROP_IN, drop_in)];
     assert_eq!(files(&broken).all(), [format!("docker {unit}")]);
@@ -231,7 +231,7 @@ fn each_file_is_read_in_its_own_form() {
             "ssh /etc/ssh/ssh_config.d/a.conf (ProxyJump (*)):1=jump",
         ]
     );
-    // What a command's own section says goes over what any file says to all commands.
+    // A command's own section overrides settings for all commands in any file.
     let pips = files(&list).used(Tool::Pip);
     assert_eq!(pips[0], "/h/.config/pip/pip.conf (install.proxy)=http://pip:1");
     assert_eq!(pips.len(), 3);
@@ -282,13 +282,13 @@ fn odd_cases_are_read_as_their_owners_read_them() {
         let machine = Machine { variables: &[("PIP_CONFIG_FILE", name)], ..files(&pip) };
         assert_eq!(machine.used(Tool::Pip), expected, "{name}");
     }
-    // npm 11.19.1: `null` goes over another file's proxy, and `http-proxy` is no key.
+    // npm 11.19.1: `null` goes over another file's proxy, and `http-proxy` is not a key.
     let npm = [
         ("/h/.npmrc", "https-proxy=null\nhttp-proxy=no\n"),
         ("/etc/npmrc", "https-proxy=no\nproxy=N\n"),
     ];
     assert_eq!(files(&npm).used(Tool::Npm), ["/etc/npmrc (proxy)=N"]);
-    // Of two keys with one value neither can be left where that proxy is dead.
+    // If two keys have one value and that proxy is dead, both must go.
     let npm = [("/h/.npmrc", "proxy=N\nhttps-proxy=N\n"), ("/etc/npmrc", "proxy=M\n")];
     assert_eq!(files(&npm).all(), ["npm /h/.npmrc (https-proxy):2=N", "npm /h/.npmrc (proxy):1=N"]);
     // Yarn 1: `https-proxy` of npm's file goes over its own `proxy`.
