@@ -39,7 +39,7 @@ fn good_files_have_no_finding() {
 }
 
 #[test]
-fn an_unknown_key_is_told_with_the_nearest_one() {
+fn an_unknown_key_is_reported_with_the_nearest_one() {
     let findings = of_wslconfig("[wsl2]\nnetworkMode=mirrored\nmemmory=8GB\nnosuchthing=1\n");
     assert_eq!(
         codes(&findings),
@@ -51,7 +51,7 @@ fn an_unknown_key_is_told_with_the_nearest_one() {
 }
 
 #[test]
-fn a_key_in_the_wrong_section_or_file_is_told_where_it_belongs() {
+fn a_key_in_the_wrong_section_or_file_is_reported_with_the_right_one() {
     let findings = of_wslconfig(
         "memory=8GB\n[wsl2]\nsparseVhd=true\ngenerateResolvConf=false\n[wsl]\nswap=0\n",
     );
@@ -70,7 +70,7 @@ fn a_key_in_the_wrong_section_or_file_is_told_where_it_belongs() {
 }
 
 #[test]
-fn bad_values_are_told_with_what_counts_instead() {
+fn bad_values_are_reported_with_what_counts_instead() {
     let findings =
         of_wslconfig("[wsl2]\nmemory=8 GB\nprocessors=four\nfirewall=yes\nnetworkingMode=mirror\n");
     assert_eq!(codes(&findings), [2, 3, 4, 5].map(|line| ("bad-value", Some(line))));
@@ -111,7 +111,7 @@ fn the_first_of_two_lines_counts_even_if_it_is_bad_or_of_the_older_section() {
 }
 
 #[test]
-fn keys_that_this_windows_or_wsl_is_too_old_for_are_told() {
+fn keys_that_this_windows_or_wsl_is_too_old_for_are_reported() {
     let text = "[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nautoProxy=true\nmemory=4GB\nnestedVirtualization=false\n";
     let ten = on(text, "", 19_045, [2, 5, 9]);
     // DNS tunneling goes by a function of Windows, which is not known here.
@@ -191,7 +191,7 @@ fn the_version_that_a_key_or_its_value_needs_is_new_enough_and_the_one_before_is
 }
 
 #[test]
-fn settings_that_fight_each_other_are_told() {
+fn settings_that_fight_each_other_are_reported() {
     let mirrored = "[wsl2]\nnetworkingMode=mirrored\n";
     let both = on(mirrored, "[network]\ngenerateResolvConf=false\n", 22_631, [2, 5, 9]);
     assert_eq!(codes(&both), [("resolv-conf-and-mode", Some(2))]);
@@ -226,7 +226,7 @@ fn settings_that_fight_each_other_are_told() {
 }
 
 #[test]
-fn what_windows_takes_the_effect_from_is_told_with_what_to_do() {
+fn settings_without_effect_on_this_windows_are_reported_with_a_fix() {
     let on = |text: &str, host: WslHost| {
         let versions = Versions { windows: Some(Windows(22_631)), wsl: Some(Wsl([2, 9, 4])) };
         check(&Situation::new(&format!("[wsl2]\n{text}\n"), "", versions).on(host))
@@ -270,7 +270,7 @@ fn what_windows_takes_the_effect_from_is_told_with_what_to_do() {
 }
 
 #[test]
-fn values_outside_of_ascii_are_told_in_wslconfig_alone() {
+fn values_outside_of_ascii_are_reported_in_wslconfig_alone() {
     let findings = of_wslconfig("# 交换文件\n[wsl2]\nswapFile=C:\\\\用户\\\\swap.vhdx\n");
     assert_eq!(codes(&findings), [("not-ascii", Some(3))]);
     assert!(said(&findings).contains("wsl2.swapFile"), "{}", said(&findings));
@@ -278,7 +278,7 @@ fn values_outside_of_ascii_are_told_in_wslconfig_alone() {
 }
 
 #[test]
-fn utf_16_is_told_as_that() {
+fn utf_16_is_reported_as_that() {
     let text: Vec<u8> =
         "\u{feff}[boot]\r\nsystemd=true\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let findings = on("", &String::from_utf8_lossy(&text), 22_631, [2, 5, 9]);
@@ -294,7 +294,7 @@ fn utf_16_is_told_as_that() {
 }
 
 #[test]
-fn a_line_that_wsl_cannot_read_is_told_and_what_comes_of_it() {
+fn a_line_that_wsl_cannot_read_is_reported_with_its_effect() {
     let windows = of_wslconfig("[wsl2]\nkernel=C:\\Users\\k\n[experimental\nsparseVhd=true\n");
     assert_eq!(codes(&windows), [("fault", Some(2)), ("fault", Some(3))]);
     assert!(said(&windows).contains(r"C:\\Users"), "{}", said(&windows));

@@ -40,7 +40,7 @@ fn names_mind_no_case_and_the_first_line_counts() {
 }
 
 #[test]
-fn every_fault_is_told_with_its_line_and_the_others_are_read() {
+fn every_fault_is_reported_with_its_line_and_the_others_are_read() {
     let text = "; no comment\n[ wsl2 ]\n[wsl2]\nmemory 8GB\nkernel=C:\\Users\nswap=\"1GB\n日本=1\nmy-key=1\nprocessors=2\n";
     let file = File::parse(text);
     let expected = [
