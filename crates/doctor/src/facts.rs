@@ -1,8 +1,8 @@
 //! Everything that the doctor looks at, as plain data: probes fill it in, checks judge it, nothing
-//! here does either. What could not be looked at is left out (`None`, an empty list,
-//! [`Outcome::NotTried`]), which no check takes for a fault.
+//! here does either. Facts that could not be looked at are left out (`None`, an empty list,
+//! [`Outcome::NotTried`]), and no check takes that for a fault.
 //!
-//! Texts are as found, secrets included; whoever shows them shows [`Facts::masked`].
+//! Texts are as found, secrets included. Code that shows facts shows [`Facts::masked`].
 
 pub use config::tools::{GitRewrite, ProxySetting, Tool};
 pub use probe::dns::{Lookup, Transport};
@@ -68,11 +68,11 @@ pub struct Facts {
     pub filter: Filter,
     /// Underpass' own tunnel.
     pub tunnel: Tunnel,
-    /// Windows, as the relay tells of it; nothing where it could not be asked.
+    /// Windows, as the relay reports it; `None` if the relay could not be asked.
     pub windows: Option<Windows>,
     /// Addresses of an earlier run.
     pub remembered: Remembered,
-    /// What was tried, and what came of it.
+    /// The attempts, and their outcomes.
     pub probes: Probes,
 }
 
@@ -102,9 +102,9 @@ pub struct Question {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Mode {
-    /// What `wslinfo --networking-mode` says, as it says it.
+    /// The output of `wslinfo --networking-mode`, unchanged.
     pub by_wslinfo: Option<String>,
-    /// What interfaces, addresses and rules look like.
+    /// The mode that interfaces, addresses and rules look like.
     pub by_signs: Option<NetworkingMode>,
 }
 
@@ -129,7 +129,7 @@ pub struct Clock {
     pub ahead_of_windows_ms: Option<i64>,
 }
 
-/// What the VM's kernel has of what a tunnel needs; nothing where that is not known.
+/// The features of the VM's kernel that a tunnel needs; `None` if that is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Kernel {
@@ -190,7 +190,8 @@ pub struct Tunnel {
     /// Connections that had to make room for other users' a moment ago.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub displaced: Option<Displaced>,
-    /// What the machine refused when its processes gave up their rights, each with the process.
+    /// The steps that the machine refused when the processes gave up their rights, each with the
+    /// process.
     pub unconfined: Vec<String>,
     /// Names whose DNS answers named the host and lost these addresses, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -202,7 +203,7 @@ pub struct Tunnel {
 pub struct Displaced {
     /// How many, since the tunnel came up.
     pub count: u64,
-    /// Whose the last one was: `user 1000`, or a container's address.
+    /// The owner of the last one: `user 1000`, or a container's address.
     pub last_of: String,
 }
 
@@ -221,7 +222,7 @@ pub enum TunnelState {
     NoRelay,
 }
 
-/// Windows, as the relay and `wsl.exe` tell of it.
+/// Windows, as the relay and `wsl.exe` report it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Windows {
@@ -246,7 +247,7 @@ pub struct Distro {
     pub name: String,
     /// Whether it is the one that `wsl` starts.
     pub is_default: bool,
-    /// What it does, in the language of Windows.
+    /// Its state, in the language of Windows.
     pub state: String,
     /// Of WSL: 1 or 2.
     pub version: u32,
@@ -263,7 +264,7 @@ pub struct PortProxy {
     pub port: u16,
 }
 
-/// What an earlier run of the doctor, or of the tunnel, had seen.
+/// The observations of an earlier run of the doctor, or of the tunnel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Remembered {
@@ -305,19 +306,19 @@ pub struct Probes {
 /// An attempt to reach a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reach {
-    /// Who it stands for.
+    /// What the target stands for.
     pub subject: Subject,
     /// By what.
     pub method: Method,
     /// From where, and by which way.
     pub whence: Whence,
-    /// Who was tried, as the user would write it: `1.1.1.1`, `1.1.1.1:443`, `git.corp.example:443`.
+    /// The target, as the user would write it: `1.1.1.1`, `1.1.1.1:443`, `git.corp.example:443`.
     pub target: String,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// Who an attempt is about.
+/// What the target of an attempt stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
@@ -327,7 +328,7 @@ pub enum Subject {
     Outside,
     /// The same over IPv6, by a well-known address.
     OutsideV6,
-    /// One of [`Question::company`], by address or by a name that somebody could resolve.
+    /// One of [`Question::company`], by address or by a name that a server could resolve.
     Company,
     /// Where git goes by ssh, such as `github.com:22`.
     GitSsh,
@@ -335,7 +336,7 @@ pub enum Subject {
     GitMirror,
 }
 
-/// Whence somebody is tried.
+/// The side from which a target is tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Whence {

@@ -1,4 +1,4 @@
-//! What a finding is made of: where, how bad, what was seen, why, and what to do about it.
+//! The parts of a finding: its place, severity, evidence, cause and fix.
 
 use messages::{Sentence, Text};
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,7 @@ pub enum Severity {
     Hint,
     /// Something does not work.
     Problem,
-    /// It does not work, and what stands behind it cannot either: checks that need it are skipped.
+    /// It does not work, and nothing beyond it can work either: checks that need it are skipped.
     Fatal,
 }
 

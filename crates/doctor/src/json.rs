@@ -1,5 +1,5 @@
-//! What `underpass doctor --json` prints, as `docs/doctor.schema.json` says. Within a version keys
-//! only get added and ids keep their meaning; sentences are for people and may change.
+//! The output of `underpass doctor --json`, as `docs/doctor.schema.json` describes it. Within a
+//! version keys only get added and ids keep their meaning; sentences are for people and may change.
 
 use crate::checks::Diagnosis;
 use crate::facts::Facts;
@@ -17,9 +17,9 @@ pub const VERSION: u32 = 1;
 pub struct Document {
     /// [`VERSION`].
     pub version: u32,
-    /// Whether nothing but hints was found, and no step's answer is no or not known.
+    /// Whether only hints were found, and no step's answer is `no` or `unknown`.
     pub well: bool,
-    /// What is wrong, the worst first.
+    /// The faults, the worst first.
     pub findings: Vec<WrittenFinding>,
     /// Ids of checks that were not made, since something that they need is broken.
     pub skipped: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Document {
     pub steps: Vec<steps::StepResult>,
     /// The way from a program to the internet.
     pub way: Vec<Hop>,
-    /// What was looked at, without secrets.
+    /// The facts, without secrets.
     pub facts: Facts,
 }
 
@@ -42,18 +42,18 @@ pub struct WrittenFinding {
     pub severity: Severity,
     /// The fault, as a title.
     pub check: String,
-    /// What was seen.
+    /// The evidence.
     pub evidence: Vec<String>,
     /// Why it is so.
     pub cause: String,
-    /// What mends it.
-    pub fix: Vec<ToldStep>,
+    /// The fix.
+    pub fix: Vec<WrittenStep>,
 }
 
 /// A step of a fix, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ToldStep {
+pub enum WrittenStep {
     /// Words.
     Say(String),
     /// Commands.
@@ -101,17 +101,17 @@ impl WrittenFinding {
             check: finding.title.text().say(language),
             evidence: finding.evidence.iter().map(|text| text.say(language)).collect(),
             cause: finding.cause.say(language),
-            fix: finding.fix.iter().map(|step| told(step, language)).collect(),
+            fix: finding.fix.iter().map(|step| written(step, language)).collect(),
         }
     }
 }
 
-fn told(step: &FixStep, language: Language) -> ToldStep {
+fn written(step: &FixStep, language: Language) -> WrittenStep {
     match step {
-        FixStep::Say(text) => ToldStep::Say(text.say(language)),
-        FixStep::Run { shell, lines } => ToldStep::Run { shell: *shell, lines: lines.clone() },
+        FixStep::Say(text) => WrittenStep::Say(text.say(language)),
+        FixStep::Run { shell, lines } => WrittenStep::Run { shell: *shell, lines: lines.clone() },
         FixStep::Lines { file, lines } => {
-            ToldStep::File { path: file.clone(), lines: lines.clone() }
+            WrittenStep::File { path: file.clone(), lines: lines.clone() }
         }
     }
 }

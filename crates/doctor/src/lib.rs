@@ -1,7 +1,7 @@
-//! What `underpass doctor` looks at ([`facts`]), how it judges that ([`checks`]), the way that
-//! packets take with its broken hop marked ([`way`]), and how all of it is shown ([`text`],
-//! [`json`], [`report`]). Pure: the crate `wsl` looks at the machine, and the crate `probe` tries
-//! its network.
+//! The core of `underpass doctor`: the facts that it looks at ([`facts`]), the checks that judge
+//! them ([`checks`]), the way that packets take with its broken hop marked ([`way`]), and the
+//! output ([`text`], [`json`], [`report`]). Pure: the crate `wsl` looks at the machine, and the
+//! crate `probe` tries its network.
 #![forbid(unsafe_code)]
 
 pub mod checks;

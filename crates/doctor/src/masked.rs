@@ -18,7 +18,7 @@ impl Facts {
                 proxy(&setting.value)
             };
             let masked = if setting.tool == Tool::Ssh { command(&masked) } else { masked };
-            // What was tried is found by the value.
+            // An attempt is found by the value.
             for probe in
                 facts.probes.proxies.iter_mut().filter(|probe| probe.value == setting.value)
             {
@@ -47,8 +47,8 @@ fn is_secret_by_name(key: &str) -> bool {
     ["user", "password", "passwd", "auth"].iter().any(|word| key.contains(word))
 }
 
-/// Addresses of proxies, parted by semicolons as Windows has it: what stands before the last `@` of
-/// each says who one is, also where there is a name only, or no scheme.
+/// Addresses of proxies, separated by semicolons as in Windows. The text before the last `@` of
+/// each holds the credentials, also if it is only a name or the scheme is missing.
 fn proxy(value: &str) -> String {
     let hide = |item: &str| {
         let item = proxy::mask(item);
@@ -65,7 +65,7 @@ fn proxy(value: &str) -> String {
     value.split(';').map(hide).collect::<Vec<_>>().join(";")
 }
 
-/// A command for ssh: the word behind an option that says who one is.
+/// A command for ssh: hides the word after an option that takes credentials.
 fn command(value: &str) -> String {
     let mut hide = false;
     let words = value.split(' ').map(|word| {
@@ -137,9 +137,9 @@ mod tests {
         for place in
             ["192.0.2.1:8080", "192.0.2.3:8080", "192.0.2.4:1", "192.0.2.5:1", "192.0.2.6:1"]
         {
-            assert!(shown.contains(place), "{place} is no secret: {shown}");
+            assert!(shown.contains(place), "{place} is not a secret: {shown}");
         }
-        // What was tried is still found by its setting.
+        // An attempt is still found by its setting.
         for setting in &masked.proxies[..3] {
             assert!(
                 masked.probes.proxies.iter().any(|probe| probe.value == setting.value),

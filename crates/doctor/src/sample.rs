@@ -38,7 +38,7 @@ pub(crate) fn default_by(gateway: &str, device: &str) -> Route {
     }
 }
 
-/// Puts what came of an attempt in place of what was there.
+/// Replaces the outcome of an attempt.
 pub(crate) fn tried(
     facts: &mut Facts,
     subject: Subject,

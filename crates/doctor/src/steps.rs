@@ -45,7 +45,7 @@ impl Question {
     }
 }
 
-/// What came of a step.
+/// The answer to a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepOutcome {
@@ -53,9 +53,9 @@ pub enum StepOutcome {
     Yes,
     /// No: the findings say why.
     No,
-    /// Nobody needs to ask: there is no proxy, or the way is whole.
+    /// The question does not arise: there is no proxy, or the way is whole.
     NotNeeded,
-    /// It could not be told, or not be tried.
+    /// The answer could not be determined, or the step could not be tried.
     Unknown,
 }
 
@@ -72,12 +72,12 @@ impl StepOutcome {
     }
 }
 
-/// A step with what came of it.
+/// A step with its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepResult {
     /// Which.
     pub question: Question,
-    /// What came of it.
+    /// The answer.
     pub result: StepOutcome,
 }
 
@@ -135,7 +135,7 @@ fn names(view: &View<'_>, outside: StepOutcome, findings: &[Finding]) -> StepOut
     }
     match (outside, view.names_work()) {
         (_, Some(true)) => StepOutcome::Yes,
-        // Behind a break nobody can tell.
+        // Beyond a break the answer is unknown.
         (StepOutcome::No, _) | (_, None) => StepOutcome::Unknown,
         (_, Some(false)) => StepOutcome::No,
     }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_proxies_that_fail_are_told() {
+    fn names_and_proxies_that_fail_are_reported() {
         let mut facts = nat();
         asked(&mut facts, Asked::System, NameKind::Company, Lookup::NoSuchName { ms: 1 });
         shut_proxy(&mut facts, "http://172.28.48.1:7890");

@@ -10,9 +10,9 @@ use std::fmt::{self, Write as _};
 /// Whether escape sequences for colours may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// They may.
+    /// Escape sequences are allowed.
     Ansi,
-    /// They may not.
+    /// Escape sequences are not allowed.
     None,
 }
 
@@ -199,7 +199,7 @@ impl Page {
         )
     }
 
-    /// What stands behind a title.
+    /// The text that follows a title.
     fn aside(&self, text: &str) -> String {
         match self.language {
             Language::English => format!("({text})"),
@@ -283,7 +283,7 @@ No problems found: every check that could run passed.
     }
 
     #[test]
-    fn a_broken_hop_a_finding_and_what_was_not_done_are_told() {
+    fn a_broken_hop_a_finding_and_what_was_not_done_are_reported() {
         let mut facts = nat();
         cut(&mut facts);
         facts.windows = None;
@@ -344,7 +344,7 @@ No problems found: every check that could run passed.
     }
 
     #[test]
-    fn hints_alone_are_told_as_that() {
+    fn hints_alone_are_reported_as_that() {
         let mut facts = nat();
         wslconfig(&mut facts, "[wsl2]\nfirewall=false\n");
         let text = render(&judge(&facts, None), Language::English, Colour::None, Hints::Folded);

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum Place {
     /// The program that asks for the network.
     Program,
-    /// Who resolves names for it. Packets don't go by it: the way behind it may work without.
+    /// The resolver of its names. Packets do not pass through it: the rest of the way may work
+    /// without it.
     Resolver,
     /// The VM's interface.
     Interface,
@@ -70,7 +71,7 @@ pub enum HopState {
     Troubled,
     /// The way ends here.
     Broken,
-    /// It lies behind the break.
+    /// It lies beyond the break.
     Behind,
     /// Nothing is known of it.
     Unknown,
@@ -96,12 +97,12 @@ pub(crate) fn walk(view: &View<'_>, marks: &[(Place, Severity)]) -> Vec<Hop> {
         .into_iter()
         .map(|place| Hop { place, detail: detail(view, place), state: state(view, place, marks) })
         .collect();
-    // Names are asked for on the side: what lies behind a broken resolver is not behind a break.
+    // The resolver is not on the packets' way: hops after a broken resolver are not beyond a break.
     let broken =
         hops.iter().position(|hop| hop.state == HopState::Broken && hop.place != Place::Resolver);
     if let Some(broken) = broken {
         hops[broken + 1..].iter_mut().for_each(|hop| hop.state = HopState::Behind);
-        // Who answers names lies behind it too, unless it is known that he does.
+        // The servers for names lie beyond it too, unless the resolver is known to work.
         let resolver = hops[..broken]
             .iter_mut()
             .find(|hop| hop.place == Place::Resolver && hop.state == HopState::Unknown);
@@ -178,7 +179,7 @@ fn detail(view: &View<'_>, place: Place) -> Option<String> {
 
 fn state(view: &View<'_>, place: Place, marks: &[(Place, Severity)]) -> HopState {
     let worst = marks.iter().filter(|(of, _)| *of == place).map(|(_, severity)| *severity).max();
-    // What is no more than a problem may still be all that there is.
+    // A fault that is only a problem may still break the only way.
     let all_of_it = match place {
         Place::Resolver => view.names_work() == Some(false),
         Place::Proxy => {
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_looked_at_is_not_known() {
+    fn hops_without_facts_are_not_known() {
         let mut facts = nat();
         facts.probes.reach.clear();
         let states = states(&facts);

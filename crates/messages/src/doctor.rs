@@ -1,4 +1,4 @@
-//! What the doctor says in more than one area: what was seen, and fixes for many faults.
+//! The doctor's sentences for more than one area: evidence, and fixes for many faults.
 
 sentences! {
     // ---- what was seen
@@ -54,7 +54,7 @@ sentences! {
          whose connections the VPN lets through. It needs no settings and no administrator rights.",
         "启动 Underpass 隧道：由一个普通的 Windows 程序代 WSL 建立连接，VPN 会照常放行。不用改任何\
          设置，也不需要管理员权限。";
-    /// Microsoft's remedy, for those who have it.
+    /// Microsoft's remedy, for versions of Windows that have it.
     FIX_MIRRORED:
         "Or use mirrored mode (Windows 11 22H2 or newer), in which WSL uses Windows' own adapters \
          and follows its VPN.",
@@ -137,13 +137,13 @@ sentences! {
     STEP_NAMES: "Can names be resolved?", "能否解析域名？";
     /// Step 4.
     STEP_PROXIES: "Do the configured proxies work?", "已设置的代理是否可用？";
-    /// What came of a step.
+    /// The answer to a step.
     STEP_YES: "yes", "是";
-    /// What came of a step.
+    /// The answer to a step.
     STEP_NO: "no", "否";
-    /// What came of a step.
+    /// The answer to a step.
     STEP_NOT_NEEDED: "not needed", "无需检查";
-    /// What came of a step.
+    /// The answer to a step.
     STEP_UNKNOWN: "unknown", "未知";
     /// A heading.
     FINDINGS: "Findings", "诊断结果";

@@ -27,7 +27,7 @@ sentences! {
         "Line {line} of /etc/hosts maps {name} to {address}.",
         "/etc/hosts 第 {line} 行把 {name} 指向 {address}。";
     /// Seen.
-    PINNED_TOLD_SEEN:
+    PINNED_ANSWERED_SEEN:
         "DNS resolves {name} to {addresses}.",
         "由 DNS 解析 {name} 得到 {addresses}。";
     /// Cause.

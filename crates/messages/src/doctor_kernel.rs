@@ -1,4 +1,4 @@
-//! What the doctor says about the VM's kernel: what it lacks, and how WSL gives it that.
+//! The doctor's sentences about the VM's kernel: missing features, and how WSL provides them.
 
 sentences! {
     // ---- the TUN driver

@@ -24,8 +24,8 @@ sentences! {
         "另一条默认路由指向没有应答的路由器";
     /// Seen.
     SECOND_ROUTE_SEEN:
-        "Of two default routes, the one through {gateway} (metric {metric}) is used, not the one \
-         through {other} (metric {others}).",
+        "There are two default routes. Packets use the one through {gateway} (metric {metric}), \
+         not the one through {other} (metric {others}).",
         "有两条默认路由：使用的是经 {gateway} 的一条（跃点数 {metric}），而不是经 {other} 的一条\
          （跃点数 {others}）。";
     /// Cause.
@@ -39,7 +39,7 @@ sentences! {
         "Remove it, so that WSL's own route is used again:",
         "删除它，恢复使用 WSL 自己的路由：";
 
-    // ---- the mode is none
+    // ---- the mode `none`
     /// Title.
     MODE_NONE: "WSL has no network", "WSL 没有启用网络";
     /// Cause.
@@ -161,7 +161,7 @@ sentences! {
         "在各个发行版中找出占用这些连接的程序，结束或重启它们：";
     /// Title.
     TUNNEL_CROWDED:
-        "One user holds so many of the tunnel's connections that some were closed",
+        "One user holds too many of the tunnel's connections, and some were closed",
         "某个用户占用了过多隧道连接，部分连接已被结束";
     /// Seen.
     TUNNEL_CROWDED_SEEN:

@@ -1,4 +1,4 @@
-//! What the doctor is doing, and what it could not look at.
+//! The doctor's progress, and the facts that it could not look at.
 
 sentences! {
     // ---- while it runs

@@ -1,4 +1,4 @@
-//! What the doctor says about proxies, and of tools that have one of their own: step 4.
+//! The doctor's sentences about proxies, and about tools that have one of their own: step 4.
 
 sentences! {
     /// Seen.
@@ -466,9 +466,9 @@ sentences! {
         "Docker 把转发的默认策略设为丢弃，而 {link} 不是 Docker 的网桥。";
     /// Cause.
     DOCKER_FORWARD_CAUSE:
-        "Docker drops forwarded traffic that is not its own: machines and containers behind other \
+        "Docker drops forwarded traffic that is not its own: machines and containers on other \
          bridges have no network.",
-        "Docker 会丢弃不属于它的转发流量，其他网桥后面的虚拟机和容器因此没有网络。";
+        "Docker 会丢弃不属于它的转发流量，接在其他网桥上的虚拟机和容器因此没有网络。";
     /// Fix.
     DOCKER_FORWARD_FIX:
         "Allow that bridge in the chain that Docker reserves for users:",

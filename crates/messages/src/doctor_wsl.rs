@@ -1,4 +1,4 @@
-//! What the doctor says about WSL itself: interop, modes, the clock, addresses that change, and of
+//! The doctor's sentences about WSL itself: interop, modes, the clock, addresses that change, and
 //! Windows' firewall.
 
 sentences! {

@@ -1,4 +1,4 @@
-//! What the commands say to people, in English and Simplified Chinese: the two halves of each
+//! The commands' sentences for people, in English and Simplified Chinese. The two halves of each
 //! sentence stand side by side, and nowhere else.
 //!
 //! A sentence in only one language does not compile. A sentence whose halves have different values
@@ -197,7 +197,7 @@ fn in_language<'a>(name: &str, value: &'a str, language: Language) -> Cow<'a, st
     }
 }
 
-/// What stands before the next `{name}`, the name, and what follows.
+/// The text before the next `{name}`, the name, and the text after it.
 fn next_placeholder(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once('{')?;
     let (name, after) = rest.split_once('}')?;
@@ -284,13 +284,13 @@ mod tests {
     const PLACES: [&str; 5] =
         ["用户名:密码@主机:端口", "用户名:密码@主机", "主机[:端口]", "主机:端口", "git@主机:…"];
 
-    /// A Chinese text without what is no prose: commands in back quotes, names of products.
+    /// A Chinese text's prose: without commands in back quotes and names of products.
     fn prose(chinese: &str) -> String {
         let outside = chinese.split('`').step_by(2).collect::<Vec<_>>().join("；");
         PRODUCTS.iter().chain(&PLACES).fold(outside, |text, name| text.replace(name, "；"))
     }
 
-    /// Three English words in a row that are no command, path, option or name of a product.
+    /// Three English words in a row that are not a command, path, option or name of a product.
     fn english_in(chinese: &str) -> Option<String> {
         let text = prose(chinese);
         let mut run: Vec<&str> = Vec::new();
@@ -338,7 +338,7 @@ mod tests {
             .iter()
             .any(|half| half.matches('{').count() != placeholders(half).count())
         {
-            faults.push("a brace that is no value's");
+            faults.push("a brace without a value");
         }
         if english_in(sentence.zh).is_some() {
             faults.push("English prose in the Chinese half");
@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(faults(&pair("It works.", "It works.")), ["no Chinese half"]);
         assert_eq!(faults(&pair("", "正常。")), ["no English half"]);
         assert_eq!(faults(&pair("{a} works.", "正常。")), ["the halves have other values"]);
-        assert_eq!(faults(&pair("It { works.", "正常。")), ["a brace that is no value's"]);
+        assert_eq!(faults(&pair("It { works.", "正常。")), ["a brace without a value"]);
     }
 
     #[test]

@@ -96,7 +96,7 @@ sentences! {
          中配置 ProxyCommand。";
     /// A tool's setting was given back.
     REMOVED: "{tool}: {path} is restored", "{tool}：{path} 已恢复原状";
-    /// Some of it was changed by somebody else since.
+    /// Another program or the user has changed some of it since.
     REMOVED_LEFT:
         "{tool}: these settings in {path} were changed later and stay: {keys}",
         "{tool}：{path} 中的以下设置后来又被修改过，予以保留：{keys}";
@@ -151,7 +151,7 @@ sentences! {
     NOT_RESOLVED: "does not resolve, so the proxy has to resolve it", "无法解析，需由代理解析";
     /// Test: no answer.
     NO_ANSWER: "no answer within {seconds} s", "{seconds} 秒内没有应答";
-    /// Test: somebody serves it.
+    /// Test: a program accepts connections.
     PORT_OPEN: "connected", "已连接";
     /// Test: what the server answered.
     ANSWERED: "answered {status}", "应答 {status}";

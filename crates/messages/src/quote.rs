@@ -1,6 +1,5 @@
-//! Words of a machine's or of somebody's in commands that people run: a shell reads them as one
-//! word, whatever is in them. Plain
-//! words stay as they are.
+//! Quotes words from a machine or a user in commands that people run, so that a shell reads each as
+//! one word, whatever is in it. Plain words stay as they are.
 
 use std::borrow::Cow;
 
@@ -23,13 +22,13 @@ pub fn in_shell(text: &str) -> String {
 /// A word for PowerShell.
 pub fn for_powershell(word: &str) -> Cow<'_, str> {
     // `@` begins a splatted variable or a here-string, `%` is an alias, and a comma or a number is
-    // no text.
+    // not text.
     let is_plain = is_plain(word) && !word.contains(['@', '%', '=']);
     if is_plain { Cow::Borrowed(word) } else { format!("'{}'", in_powershell(word)).into() }
 }
 
-/// What may stand between PowerShell's single quotes: each quote is doubled, and typographic ones
-/// are quotes, too
+/// Escapes a text for PowerShell's single quotes: each quote is doubled, and typographic ones are
+/// quotes, too
 /// (`CodeGeneration.EscapeSingleQuotedStringContent` and `IsSingleQuote` in PowerShell's source).
 pub fn in_powershell(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());

@@ -65,9 +65,9 @@ sentences! {
     FAULT_QUOTE_FIX:
         "Close the quote, or write \\\" for a literal one.",
         "请补上结尾的双引号；如果双引号本身是内容，请写成 \\\"。";
-    /// What comes of a faulty line of .wslconfig.
+    /// The effect of a faulty line of .wslconfig.
     FAULT_SKIPPED: "WSL ignores the line.", "WSL 会忽略这一行。";
-    /// What comes of one of wsl.conf. `line`: its number.
+    /// The effect of a faulty line of wsl.conf. `line`: its number.
     FAULT_ENDS:
         "WSL stops reading there and ignores everything below line {line}.",
         "WSL 读到此处即停止，第 {line} 行以下的内容全部无效。";
@@ -385,7 +385,7 @@ sentences! {
         "Mirrored mode and DNS tunneling need {needed} or newer; run this command again after the \
          update.",
         "镜像模式和 DNS 隧道需要 {needed} 或更新的版本；更新后请再次执行本命令。";
-    /// Nobody could be asked.
+    /// Windows could not be asked.
     WINDOWS_UNKNOWN:
         "Windows' version is unknown: set it with --windows-version (`cmd.exe /c ver` shows it).",
         "无法得知 Windows 的版本：请用 --windows-version 指定（可用 `cmd.exe /c ver` 查看）。";
@@ -411,7 +411,7 @@ sentences! {
         "All private ranges are routed elsewhere, possibly to a VPN; {net} belongs to the \
          link-local range, which no VPN routes.",
         "所有私有网段都被路由到别处（可能是 VPN）；{net} 属于链路本地地址段，VPN 不会路由它。";
-    /// Nobody could be asked.
+    /// Windows could not be asked.
     SUBNET_UNKNOWN:
         "Which subnets Windows routes elsewhere is unknown; {net} belongs to the link-local \
          range, which no VPN routes.",
@@ -462,8 +462,8 @@ sentences! {
     EXPLAIN_ADDRESS: "Address", "地址";
     /// With NAT.
     EXPLAIN_ADDRESS_NAT:
-        "WSL is a machine of its own behind Windows, with a private address such as 172.28.48.2 \
-         and Windows as its gateway. The address may change when WSL restarts.",
+        "WSL is a separate machine behind Windows' NAT, with a private address such as \
+         172.28.48.2 and Windows as its gateway. The address may change when WSL restarts.",
         "WSL 是位于 Windows 后面的一台独立机器：使用 172.28.48.2 这样的私有地址，网关就是 \
          Windows。WSL 重启后地址可能改变。";
     /// With mirrored mode.
@@ -552,13 +552,13 @@ sentences! {
 
     /// Before commands for an administrator.
     AS_ADMINISTRATOR: "in PowerShell as administrator", "以管理员身份在 PowerShell 中执行";
-    /// Before commands for anybody.
+    /// Before commands that need no administrator.
     IN_POWERSHELL: "in PowerShell", "在 PowerShell 中执行";
     /// Before commands for a distro.
     IN_LINUX: "in a distro", "在发行版中执行";
-    /// Behind a line that is so already.
+    /// After a line that is set already.
     DONE_ALREADY: "already set", "已是如此";
-    /// Behind a key whose line is to go.
+    /// After a key whose line is to be removed.
     TO_TAKE_OUT: "to be removed", "应删除";
     /// What can be written.
     APPLY_HINT:
@@ -579,27 +579,27 @@ sentences! {
     FROM_DEFAULT: "default", "默认值";
     /// A line sets it to what cannot be read.
     FROM_BAD_LINE: "default, because line {line} cannot be read", "默认值（第 {line} 行无法识别）";
-    /// Something else decides.
+    /// Another source sets the value.
     FROM_OTHER: "set by {because}", "由{because}决定";
-    /// And a line says otherwise.
+    /// Another source sets the value, against a line.
     FROM_OTHER_AGAINST_LINE:
         "set by {because}; line {line} has no effect",
         "由{because}决定，第 {line} 行不起作用";
-    /// What decides: another setting.
+    /// The source of a value: another setting.
     BY_SETTING: "{setting}", "设置“{setting}”";
-    /// What decides: the version of Windows.
+    /// The source of a value: the version of Windows.
     BY_WINDOWS: "{windows}", "当前系统（{windows}）";
-    /// What decides: a policy, by the name of its value in the registry.
+    /// The source of a value: a policy, by the name of its value in the registry.
     BY_POLICY: "the group policy {name}={value}", "组策略（{name}={value}）";
-    /// What decides: a service of Windows.
+    /// The source of a value: a service of Windows.
     BY_SERVICE: "the running service {name}", "正在运行的 {name} 服务";
-    /// What decides: IPv6 is switched off in Windows.
+    /// The source of a value: IPv6 is switched off in Windows.
     BY_NO_IPV6: "DisabledComponents=0xFF in the registry", "注册表值（DisabledComponents=0xFF）";
-    /// What decides: the function that DNS tunneling needs.
+    /// The source of a value: the function that DNS tunneling needs.
     BY_NO_DNS_QUERY_RAW:
         "a Windows without a working DnsQueryRaw",
         "当前系统（缺少可用的 DnsQueryRaw）";
-    /// What decides: WSL, whatever is set.
+    /// The source of a value: WSL, whatever is set.
     BY_WSL: "WSL itself", " WSL 自身";
     /// A file that is not there.
     NO_FILE: "no such file: all settings are defaults", "文件不存在：默认值（全部）";

@@ -12,25 +12,25 @@ sentences! {
     /// The end of it.
     SOME_FAILED: "{failed} of {all} failed.", "共检查 {all} 项，{failed} 项失败。";
 
-    /// What is looked at.
+    /// The item.
     MODE: "networking mode", "网络模式";
-    /// What is looked at.
+    /// The item.
     SERVER: "DNS server {server}", "DNS 服务器 {server}";
-    /// What is looked at; where there is no server at all.
+    /// The item, if there is no server.
     SERVERS: "DNS servers", "DNS 服务器";
-    /// What is looked at.
+    /// The item.
     PUBLIC_NAME: "public name {name}", "公网域名 {name}";
-    /// What is looked at.
+    /// The item.
     OUTSIDE: "outside, {target}", "外网 {target}";
-    /// What is looked at.
+    /// The item.
     EXIT: "exit address", "出口地址";
-    /// What is looked at. `variables`: those of the environment that name it.
+    /// The item. `variables`: those of the environment that name it.
     PROXY: "proxy of {variables}", "{variables} 指定的代理";
-    /// What is looked at; where none is set.
+    /// The item, if no proxy is set.
     PROXIES: "proxy", "代理";
-    /// What is looked at.
+    /// The item.
     COMPANY_HOST: "company host {target}", "公司主机 {target}";
-    /// What is looked at.
+    /// The item.
     COMPANY_NAME: "company name {name}", "公司内网域名 {name}";
 
     /// Of the mode.
@@ -118,7 +118,7 @@ sentences! {
     /// Of a name.
     WITHOUT_ADDRESS: "{server} has no address for it", "{server} 没有它的地址";
     /// Of a name.
-    NOBODY_ANSWERS: "no DNS server answers queries for it", "没有 DNS 服务器应答";
+    NO_SERVER_ANSWERS: "no DNS server answers queries for it", "没有 DNS 服务器应答";
     /// What to try.
     ADVISE_ORDER:
         "{server} knows the name, but is queried only if the servers before it do not answer. Put \
@@ -167,7 +167,7 @@ sentences! {
     /// Of a request.
     SENDS_ON: "{url} redirects to {location}", "{url} 重定向到 {location}";
     /// Of a request.
-    NO_ADDRESS_TOLD: "the answer of {url} contains no address", "{url} 的应答中没有 IP 地址";
+    NO_ADDRESS_RETURNED: "the answer of {url} contains no address", "{url} 的应答中没有 IP 地址";
     /// Of a request.
     NOT_HTTP: "the answer for {url} is not HTTP", "{url} 的应答不是 HTTP";
     /// Of a request.

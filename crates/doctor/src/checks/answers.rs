@@ -1,5 +1,5 @@
-//! Step 3: names that resolve to the wrong address, so that whoever is reached there, or is not,
-//! gets the blame.
+//! Step 3: names that resolve to the wrong address, so that the blame falls on the host at that
+//! address, whether it is reached or not.
 
 use super::check::{Check, Found};
 use super::{fixes, seen};
@@ -25,16 +25,16 @@ fn pinned(view: &View<'_>) -> Option<Found> {
     }
     view.asks(NameKind::Company).find_map(|ask| {
         let lines: Vec<(usize, IpAddr)> = lines_for(hosts, &ask.name).collect();
-        let is_told = |other: &&Ask| other.name == ask.name && other.asked != Asked::System;
-        let told: Vec<IpAddr> = view
+        let is_of_server = |other: &&Ask| other.name == ask.name && other.asked != Asked::System;
+        let answered: Vec<IpAddr> = view
             .asks(NameKind::Company)
-            .filter(is_told)
+            .filter(is_of_server)
             .flat_map(|ask| addresses(&ask.answer))
             .copied()
             .collect();
         if lines.is_empty()
-            || told.is_empty()
-            || lines.iter().any(|(_, address)| told.contains(address))
+            || answered.is_empty()
+            || lines.iter().any(|(_, address)| answered.contains(address))
         {
             return None;
         }
@@ -43,7 +43,9 @@ fn pinned(view: &View<'_>) -> Option<Found> {
             say::PINNED_SEEN.with("line", line).with("name", &ask.name).with("address", address)
         }));
         evidence.push(
-            say::PINNED_TOLD_SEEN.with("name", &ask.name).with("addresses", seen::list(&told)),
+            say::PINNED_ANSWERED_SEEN
+                .with("name", &ask.name)
+                .with("addresses", seen::list(&answered)),
         );
         let numbers: Vec<String> = lines.iter().map(|(line, _)| format!("{line}d")).collect();
         let command = format!("sudo sed -i '{}' /etc/hosts", numbers.join(";"));

@@ -67,13 +67,13 @@ impl Check {
 /// What a check cannot be made without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// Nothing but the facts.
+    /// Only the facts.
     Facts,
     /// A way out: without one it would find fault with what only lies behind.
     WayOut,
 }
 
-/// What a check says is wrong.
+/// The fault that a check found.
 pub(super) struct Found {
     pub(super) evidence: Vec<Text>,
     pub(super) cause: Text,

@@ -19,7 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::problem("dns-split", &doctor_dns::SPLIT, only_windows)
         .at(Place::Resolver)
         .past_way_out(),
-    Check::problem("dns-company-unknown", &doctor_dns::UNKNOWN, nobody)
+    Check::problem("dns-company-unknown", &doctor_dns::UNKNOWN, unknown)
         .at(Place::Resolver)
         .past_way_out(),
     Check::problem("network-company", &say::COMPANY, unreachable).at(Place::Vpn).past_way_out(),
@@ -107,7 +107,7 @@ fn only_windows(view: &View<'_>) -> Option<Found> {
     Some(Found { evidence, cause: doctor_dns::SPLIT_CAUSE.text(), fix })
 }
 
-fn nobody(view: &View<'_>) -> Option<Found> {
+fn unknown(view: &View<'_>) -> Option<Found> {
     let (name, asks) = unresolved(view)?;
     // Where Windows was not asked, all that is known is that these servers don't.
     if asks.iter().any(|ask| has_addresses(&ask.answer) && !is_of_wsl(&ask.asked)) {

@@ -1,4 +1,4 @@
-//! Step 3: whom resolv.conf names, who of them answers, and whether anybody else would.
+//! Step 3: the servers in resolv.conf, which of them answer, and whether another server would.
 
 use super::check::{Check, Found};
 use super::{fixes, seen};
@@ -32,7 +32,7 @@ pub(super) const CHECKS: &[Check] = &[
 /// Names that are shown at most, the newest.
 const MOST_NAMES: usize = 3;
 
-/// Whether somebody's answers named this machine or Windows. Nothing is broken, unless the name is
+/// Whether a server's answers named this machine or Windows. Nothing is broken, unless the name is
 /// the user's own.
 fn rebind(view: &View<'_>) -> Option<Found> {
     let names = view.facts.tunnel.rebind.iter().rev().take(MOST_NAMES);
@@ -74,8 +74,8 @@ fn system_resolves(view: &View<'_>) -> bool {
     view.resolves(NameKind::Public, |asked| *asked == Asked::System) == Some(true)
 }
 
-/// What those that were asked for the public name have said; each is quoted once, its UDP answer
-/// first.
+/// The answers of the servers that were asked for the public name. Each server is quoted once, its
+/// UDP answer first.
 fn answers(view: &View<'_>, who: impl Fn(&Asked) -> bool) -> Vec<Text> {
     let mut quoted: Vec<Asked> = Vec::new();
     let mut texts = Vec::new();

@@ -1,4 +1,4 @@
-//! Whose file resolv.conf is, and whether that fits how WSL is set.
+//! The owner of resolv.conf, and whether it fits WSL's settings.
 
 use super::check::{Check, Found};
 use super::fixes;
@@ -84,8 +84,8 @@ fn against_mode(view: &View<'_>) -> Option<Found> {
 fn by_hand(view: &View<'_>) -> Option<Found> {
     let file = &view.facts.resolv_conf;
     file.text.as_deref()?;
-    // systemd-resolved writes its own file, and asks whom it is told to; elsewhere than in WSL
-    // nobody writes it for Windows' sake.
+    // systemd-resolved writes its own file, and asks the servers that it is configured with.
+    // Outside of WSL no program writes the file for Windows.
     let of_system = file.link.as_deref().is_some_and(|link| link.contains("systemd/resolve"));
     if !view.facts.interop.is_wsl
         || view.resolv_conf_is_from_wsl()

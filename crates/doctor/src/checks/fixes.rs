@@ -100,7 +100,7 @@ pub(super) fn metric(adapter: &Adapter) -> Vec<FixStep> {
     fix
 }
 
-/// resolv.conf back in WSL's hands, or written anew where it is WSL's already.
+/// Gives resolv.conf back to WSL, or lets WSL write it again if it is WSL's already.
 pub(super) fn dns_auto(view: &View<'_>) -> Vec<FixStep> {
     let first = if view.resolv_conf_is_wsls() {
         vec![say(&doctor::FIX_DNS_RESTART)]
@@ -142,8 +142,8 @@ pub(super) fn proxy_on(view: &View<'_>) -> [FixStep; 2] {
     [say(&doctor::FIX_PROXY_ON), linux(&[&command])]
 }
 
-/// The networks that Windows has besides WSL's own, each with the adapter if it is known: default
-/// routes and those that stand for one are none.
+/// The networks that Windows has besides WSL's own, each with the adapter if it is known. Default
+/// routes, and routes that stand for one, do not count.
 pub(super) fn networks_of_windows<'a>(
     view: &View<'a>,
 ) -> impl Iterator<Item = (IpNet, Option<&'a Adapter>)> {

@@ -21,7 +21,7 @@ pub(super) fn proxy(view: &View<'_>) -> Option<Found> {
         let set =
             dead_settings.iter().filter_map(|setting| removal::git(setting, Some(&good.url())));
         let set: Vec<String> = set.collect();
-        // What no file says, such as a variable, is taken out.
+        // Settings outside of files, such as a variable, are taken out.
         let set = if set.len() == dead_settings.len() { set } else { Vec::new() };
         if good.has_secrets() {
             fix.extend(replace(view, &good, &dead_settings, good.apply(view, "git")));
@@ -37,7 +37,7 @@ pub(super) fn proxy(view: &View<'_>) -> Option<Found> {
 /// proxy leads out.
 pub(super) fn direct(view: &View<'_>) -> Option<Found> {
     let of_git = |setting: &&ProxySetting| setting.tool == Tool::Git && setting.key == "http.proxy";
-    // Of several the last one counts.
+    // The last of several settings counts.
     let setting =
         view.facts.proxies.iter().rfind(of_git).filter(|setting| setting.value.is_empty())?;
     if view.reaches_outside_directly(Whence::Vm) != Some(false) || !view.reaches_outside_by_proxy()

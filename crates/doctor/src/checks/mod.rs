@@ -37,13 +37,13 @@ use check::{Found, Needs};
 /// What the doctor says.
 #[derive(Debug)]
 pub struct Diagnosis {
-    /// What is wrong, the worst first, else in the order of the checks.
+    /// The faults, the worst first, else in the order of the checks.
     pub findings: Vec<Finding>,
     /// Checks that were not made, since something that they need is broken.
     pub skipped: Vec<&'static Check>,
     /// The four steps.
     pub steps: Vec<steps::StepResult>,
-    /// The steps of the chosen area, or of all, whose answer is no or not known.
+    /// The steps of the chosen area, or of all areas, whose answer is `no` or `unknown`.
     pub open: Vec<steps::StepResult>,
     /// The way from a program to the internet.
     pub way: Vec<Hop>,
@@ -52,7 +52,7 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Whether nothing but hints was found, and each step's answer is yes or needs none.
+    /// Whether only hints were found, and each step's answer is `yes` or `not needed`.
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.problems() == 0 && self.open.is_empty()
@@ -116,11 +116,12 @@ pub fn judge(facts: &Facts, only: Option<Area>) -> Diagnosis {
         }
         cut |= severity == Severity::Fatal;
     }
-    // Later fatal checks are skipped for the first, which is no loss.
+    // The fatal finding explains the skipped checks that need a way out. A skipped fatal check
+    // alone needs no explanation.
     if skipped.iter().any(|check| check.needs == Needs::WayOut) {
         findings.extend(why_skipped);
     }
-    // What breaks most is read first; what is alike stays in the order of the checks.
+    // The worst faults are read first. Equal ones stay in the order of the checks.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     let (steps, way) = (steps::walk(&view, &findings), way::walk(&view, &marks));
     let of_area = |step: &steps::StepResult| only.is_none_or(|area| area == step.question.area());

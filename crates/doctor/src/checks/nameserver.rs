@@ -34,7 +34,7 @@ fn several(view: &View<'_>, value: &str) -> Vec<IpAddr> {
     if are_servers { addresses } else { Vec::new() }
 }
 
-/// What was seen, and how the start file is changed.
+/// The evidence, and the change of the start file.
 pub(super) fn found(view: &View<'_>, probe: &ProxyProbe, mut evidence: Vec<Text>) -> Found {
     let servers = servers(view, probe);
     let cause = if servers.len() > 1 {

@@ -1,6 +1,6 @@
 //! Steps 1 and 2: is there an interface with an address, where does the default route lead, does
-//! the gateway answer, does the outside? What is in the VM itself comes first; who cuts what
-//! Windows forwards is in `vpn.rs`.
+//! the gateway answer, does the outside? The VM's own faults come first. `vpn.rs` finds out what
+//! cuts the traffic that Windows forwards.
 
 use super::check::{Check, Found};
 use super::{fixes, seen};
@@ -47,7 +47,7 @@ fn mode_none(view: &View<'_>) -> Option<Found> {
 
 const MODE_LINE: &str = "networkingMode=nat";
 
-/// Link-local addresses lead nowhere, but for mirrored mode's.
+/// Link-local addresses lead nowhere, except those of mirrored mode.
 fn has_address(link: &Link) -> bool {
     link.addresses.iter().any(|net| match net.addr() {
         std::net::IpAddr::V4(_) => true,
@@ -57,7 +57,7 @@ fn has_address(link: &Link) -> bool {
 
 fn interface(view: &View<'_>) -> Option<Found> {
     let links = &view.facts.links;
-    // Nothing at all means that nobody looked.
+    // An empty list means that the interfaces are unknown.
     if links.is_empty()
         || view.own_links().any(|link| link.up && has_address(link))
         || view.reaches_outside_directly(Whence::Vm) == Some(true)
@@ -82,7 +82,7 @@ fn default_route(view: &View<'_>) -> Option<Found> {
     }
     let net = link.addresses.iter().find(|net| net.addr().is_ipv4()).or(link.addresses.first())?;
     let mut fix = Vec::new();
-    // In NAT mode the gateway is the first address of the subnet; elsewhere nobody can know it
+    // In NAT mode the gateway is the first address of the subnet. In other modes it cannot be known
     // here.
     if let (Some(NetworkingMode::Nat), ipnet::IpNet::V4(v4)) = (view.mode(), net)
         && let Some(first) = v4.hosts().next()
@@ -257,7 +257,7 @@ fn tunnel_out(view: &View<'_>) -> Option<Found> {
     })
 }
 
-/// All attempts to reach somebody from one side, in words.
+/// All attempts to reach a host from one side, in words.
 pub(super) fn attempts(view: &View<'_>, subject: Subject, whence: Whence) -> Vec<Text> {
     view.reached(subject, whence).filter_map(seen::reach).collect()
 }

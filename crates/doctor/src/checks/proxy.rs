@@ -35,7 +35,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::hint("proxy-spelling", &say::SPELLING, spelling),
 ];
 
-/// What is wrong with a proxy: the first thing, in the order in which a connection meets it.
+/// The fault of a proxy: the first one, in the order in which a connection meets them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// At a nameserver's address, or at several ones, where programs expect one of a proxy.
@@ -43,7 +43,7 @@ enum Fault {
     /// No address of a proxy at all.
     Written,
     UnknownName,
-    /// At the VM's own loopback, where nobody listens.
+    /// At the VM's own loopback, where no program listens.
     Loopback,
     /// At an address that WSL had before.
     OldAddress,
@@ -80,7 +80,7 @@ fn fault(view: &View<'_>, probe: &ProxyProbe) -> Option<Fault> {
     {
         return Some(Fault::Login);
     }
-    // A request that succeeds leaves no question but how the setting is written.
+    // After a request that succeeds, only the spelling of the setting can be wrong.
     if is_ok(&probe.request) {
         return spelling_of(probe).map(Fault::Spelling);
     }
@@ -443,7 +443,7 @@ fn needed(view: &View<'_>) -> Option<Found> {
         FixStep::Say(say::NEEDED_VIA_FIX.text()),
         fixes::run(Shell::Powershell, &["wsl -d underpass up --via windows"]),
     ];
-    // On Windows 10 WSL has no autoProxy, and on others it is on unless somebody switched it off.
+    // WSL has no autoProxy on Windows 10. On newer ones it is on unless a setting switches it off.
     if auto_off {
         fix.push(FixStep::Say(say::NEEDED_AUTO_FIX.text()));
         fix.push(fixes::lines(fixes::WSLCONFIG, &["[wsl2]", "autoProxy=true"]));

@@ -32,7 +32,7 @@ pub(super) fn sed(file: &str, lines: &[(usize, &str, String)]) -> String {
     format!("{}sed -i --follow-symlinks {} {}", sudo(file), for_shell(&script), for_shell(file))
 }
 
-/// What of a setting's value is in the file as it is shown here: secrets are hidden.
+/// The part of a setting's value that is in the file as it is shown here: secrets are hidden.
 pub(super) fn shown(setting: &ProxySetting) -> &str {
     setting.value.split("***").max_by_key(|part| part.len()).unwrap_or_default()
 }

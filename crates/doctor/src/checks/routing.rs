@@ -1,4 +1,5 @@
-//! Step 2: rules and routes of the VM's own that lead nowhere, before anybody outside is blamed.
+//! Step 2: rules and routes of the VM's own that lead nowhere, before the doctor blames a machine
+//! outside.
 
 use super::check::{Check, Found};
 use super::fixes;

@@ -1,4 +1,4 @@
-//! What was seen, in words: one sentence for an attempt.
+//! The evidence in words: one sentence for an attempt.
 
 use crate::facts::{Ask, Asked, Lookup, Method, Outcome, ProxySetting, Reach, Whence, Why};
 use crate::view::has_addresses;
@@ -70,7 +70,7 @@ pub(super) fn in_words(why: Why, detail: &str) -> String {
     .to_owned()
 }
 
-/// A question for a name, and the answer; nothing where nobody asked.
+/// A question for a name, and the answer; `None` if it was not asked.
 pub(super) fn ask(ask: &Ask) -> Option<Text> {
     let server = match &ask.asked {
         Asked::System => "/etc/nsswitch.conf".to_owned(),

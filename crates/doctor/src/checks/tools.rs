@@ -40,7 +40,7 @@ pub(super) fn dead<'a>(view: &View<'a>, tool: Tool) -> Vec<(&'a ProxySetting, Ve
         .collect()
 }
 
-/// What was seen of dead settings, each sentence once.
+/// The evidence of dead settings, each sentence once.
 pub(super) fn evidence(dead: &[(&ProxySetting, Vec<Text>)]) -> Vec<Text> {
     let mut texts: Vec<Text> = Vec::new();
     for text in dead.iter().flat_map(|(_, texts)| texts) {
@@ -97,7 +97,7 @@ pub(super) fn replace(
     dead: &[&ProxySetting],
     apply: String,
 ) -> Vec<FixStep> {
-    // `apply` writes Docker's client anew in the same key.
+    // `apply` overwrites the same key of Docker's client.
     let is_kept = |setting: &&ProxySetting| !setting.key.starts_with("proxies.default.");
     if removal::by_hand(dead).iter().any(is_kept) {
         return Vec::new();

@@ -1,6 +1,6 @@
-//! Step 2's end: the VM's side is sound and the outside is dead all the same. Who cuts it: WSL's
+//! Step 2's end: the VM's side is sound and the outside is dead all the same. The culprit is WSL's
 //! own stack, a VPN that has the same addresses, one that outdoes the other adapters, one whose
-//! routes take everything, or somebody without a name.
+//! routes take everything, or a program that cannot be named.
 
 use super::check::{Check, Found};
 use super::fixes;
@@ -47,7 +47,7 @@ fn seen_of_vpns(view: &View<'_>) -> impl Iterator<Item = Text> {
     })
 }
 
-/// What mends a VPN that cuts WSL, the most certain first.
+/// The fixes for a VPN that cuts WSL, the most certain first.
 fn remedies(view: &View<'_>, culprit: Option<&Adapter>) -> Vec<FixStep> {
     let mut fix = Vec::new();
     if let Some(tun) = culprit.filter(|adapter| is_proxy_programs(adapter)) {
@@ -121,7 +121,7 @@ fn metric(view: &View<'_>) -> Option<Found> {
         return None;
     }
     let vpn = view.internet_adapter().filter(|adapter| adapter.vpn.is_some())?;
-    // Only adapters that could lead out are outdone; a metric of 0 is one that is not told.
+    // Only adapters that could lead out are outdone; a metric of 0 means that it is unknown.
     let others = view.windows()?.host.adapters.iter().filter(|other| {
         other.up
             && other.index != vpn.index

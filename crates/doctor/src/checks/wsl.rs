@@ -157,7 +157,7 @@ fn mode(view: &View<'_>) -> Option<Found> {
     Some(Found { evidence, cause: say::MODE_CAUSE.text(), fix })
 }
 
-/// What keeps WSL from the mode that a line asks for, and what to do about it.
+/// The reason that WSL does not use the mode that a line asks for, and the fix.
 fn overruled(view: &View<'_>, because: &Because) -> (Text, Vec<FixStep>) {
     match because {
         Because::Windows(windows) => {
@@ -223,8 +223,8 @@ fn old_addresses(view: &View<'_>) -> Vec<IpAddr> {
     .collect()
 }
 
-/// Whether an address is one that WSL had before: as remembered, or one of WSL's NAT range in which
-/// nobody has a network now.
+/// Whether an address is one that WSL had before: a remembered one, or one of WSL's NAT range in
+/// which there is no network now.
 pub(super) fn names_old_address(view: &View<'_>, address: IpAddr) -> bool {
     old_addresses(view).contains(&address) || is_stray(view, address)
 }
@@ -254,7 +254,7 @@ fn own_address(view: &View<'_>) -> Option<IpAddr> {
     addresses.map(ipnet::IpNet::addr).find(IpAddr::is_ipv4)
 }
 
-/// What still names old addresses, and what mends that.
+/// The places that still name old addresses, and their fixes.
 #[derive(Default)]
 struct Stale {
     evidence: Vec<Text>,

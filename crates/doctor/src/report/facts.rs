@@ -1,5 +1,5 @@
-//! All facts, folded away: a section for each key, named as in `--json`. What is empty or was not
-//! tried is left out.
+//! All facts, folded away: a section for each key, named as in `--json`. Empty facts and probes
+//! that were not tried are left out.
 
 use super::html::Html;
 use crate::facts::Facts;

@@ -24,7 +24,7 @@ impl Html {
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
                 '\n' | '\t' => self.0.push(letter),
-                // Such characters are no part of HTML, and may turn the text's direction around.
+                // HTML does not allow such characters, and they may reverse the text's direction.
                 _ if letter.is_control()
                     || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
                 {

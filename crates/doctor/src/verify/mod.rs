@@ -21,7 +21,7 @@ use wsl::{MOST_SERVERS, Nameserver, NetworkingMode};
 pub enum ItemState {
     /// It works.
     Passed,
-    /// It does not.
+    /// It does not work.
     Failed,
     /// There was nothing to look at.
     Skipped,
@@ -52,8 +52,8 @@ impl ItemState {
 /// A line of the check list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// What kind of item it is, for programs: `mode`, `dns-server`, `public-name`, `outside`,
-    /// `exit`, `proxy`, `company-host`, `company-name`.
+    /// The kind of item, for programs: `mode`, `dns-server`, `public-name`, `outside`, `exit`,
+    /// `proxy`, `company-host`, `company-name`.
     pub key: &'static str,
     /// What was looked at.
     pub subject: Text,
@@ -245,7 +245,7 @@ fn resolved(key: &'static str, subject: Text, name: &NameSeen) -> Item {
                 .advise([order(server)])
         }
         Resolution::Nobody => {
-            Item::failed(key, subject, words::NOBODY_ANSWERS.text()).advise([advice().text()])
+            Item::failed(key, subject, words::NO_SERVER_ANSWERS.text()).advise([advice().text()])
         }
     }
 }
@@ -317,7 +317,7 @@ fn text(failure: &Failure) -> Text {
         Failure::SendsOn { url, location } => {
             words::SENDS_ON.with("url", url).with("location", location)
         }
-        Failure::NoAddress { url } => words::NO_ADDRESS_TOLD.with("url", url),
+        Failure::NoAddress { url } => words::NO_ADDRESS_RETURNED.with("url", url),
         Failure::NotHttp { url } => words::NOT_HTTP.with("url", url),
     }
 }

@@ -20,16 +20,16 @@ fn item(seen: &Seen, proxy: &ProxySeen) -> Item {
     let mode = seen.mode.in_force;
     // A service that the proxy reaches says more than the outside, which its rules may bar.
     if let (Some(exit), Some(Ok(address))) = (&seen.exit, &proxy.exit) {
-        let told = |sentence: &'static Sentence| {
+        let text = |sentence: &'static Sentence| {
             sentence.with("proxy", &proxy.proxy).with("url", &exit.url).with("address", address)
         };
         return match &exit.outcome {
-            Ok(direct) if direct == address => Item::passed(KEY, subject, told(&words::SAME_EXIT))
+            Ok(direct) if direct == address => Item::passed(KEY, subject, text(&words::SAME_EXIT))
                 .advise([words::ADVISE_SAME_EXIT.text()]),
             Ok(direct) => {
-                Item::passed(KEY, subject, told(&words::OTHER_EXIT).with("direct", direct))
+                Item::passed(KEY, subject, text(&words::OTHER_EXIT).with("direct", direct))
             }
-            Err(_) => Item::passed(KEY, subject, told(&words::ONLY_EXIT)),
+            Err(_) => Item::passed(KEY, subject, text(&words::ONLY_EXIT)),
         };
     }
     match (&proxy.outside, &proxy.exit) {

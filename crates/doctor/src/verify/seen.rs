@@ -17,9 +17,10 @@ pub struct Seen {
     pub servers: Vec<Nameserver>,
     /// Public names.
     pub public_names: Vec<NameSeen>,
-    /// Who stands for the outside.
+    /// The host that stands for the outside.
     pub outside: ReachSeen,
-    /// Who tells by which address the outside sees us; nothing where nobody is to be asked.
+    /// The service that reports the address by which the outside sees us; `None` if no service is
+    /// to be asked.
     pub exit: Option<ExitSeen>,
     /// The proxies of the environment.
     pub proxies: Vec<ProxySeen>,
@@ -78,6 +79,6 @@ pub struct ProxySeen {
     pub is_loopback: bool,
     /// Whether who stands for the outside is reached by it.
     pub outside: Result<Duration, Failure>,
-    /// The address that the outside then sees; nothing where nobody is to be asked.
+    /// The address that the outside then sees; `None` if no service is to be asked.
     pub exit: Option<Result<IpAddr, Failure>>,
 }

@@ -140,7 +140,7 @@ fn the_mode_in_force_is_compared_with_the_one_asked_for() {
         mode("[wsl2]\nnetworkingMode=consomme", NetworkingMode::VirtioProxy, &windows).0,
         ItemState::Passed
     );
-    // What WSL says is not taken for granted.
+    // WSL's own statement is not taken for granted.
     let not_shared = failed([&words::NOT_SHARED, &words::MIRRORED_NOT_IN_FORCE]);
     assert_eq!(mode(MIRRORED, NetworkingMode::Mirrored, &nat), not_shared);
     assert_eq!(mode(MIRRORED, NetworkingMode::Mirrored, &[]), not_shared);
@@ -220,10 +220,10 @@ fn names_are_resolved_as_the_c_library_does() {
         empty,
         (ItemState::Failed, vec![&words::WITHOUT_ADDRESS, &words::ADVISE_COMPANY_DNS])
     );
-    let nobody = of(&[("10.0.0.1", ServerAnswer::Silent(TOOK)), ("10.0.0.2", error())]);
+    let silent = of(&[("10.0.0.1", ServerAnswer::Silent(TOOK)), ("10.0.0.2", error())]);
     assert_eq!(
-        nobody,
-        (ItemState::Failed, vec![&words::NOBODY_ANSWERS, &words::ADVISE_COMPANY_DNS])
+        silent,
+        (ItemState::Failed, vec![&words::NO_SERVER_ANSWERS, &words::ADVISE_COMPANY_DNS])
     );
 
     let mut seen = healthy();
@@ -275,7 +275,7 @@ fn the_outside_and_the_exit_may_be_reached_by_the_proxy_alone() {
         (ItemState::Failed, vec![&words::NO_TLS, &words::ADVISE_TLS])
     );
     seen.exit = None;
-    assert!(judge(&seen).iter().all(|item| item.key != "exit"), "nobody was to be asked");
+    assert!(judge(&seen).iter().all(|item| item.key != "exit"), "no service was to be asked");
 }
 
 #[test]

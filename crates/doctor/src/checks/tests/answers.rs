@@ -41,21 +41,21 @@ fn an_address_in_the_hosts_file_is_not_blamed_on_the_company() {
     let mut other = pinned();
     other.hosts = Some(format!("10.99.0.1 not-{COMPANY_NAME} # {COMPANY_NAME}\n"));
     only(&other, "network-company");
-    // Whoever is reached there is where he is meant to be.
+    // The host that is reached there is the right one.
     let mut works = pinned();
     tried(&mut works, Subject::Company, Method::Tcp, Whence::Vm, OK);
     assert_eq!(ids(&works), [""; 0]);
 }
 
 #[test]
-fn a_server_that_answers_a_public_name_with_a_private_address_is_told() {
+fn a_server_that_answers_a_public_name_with_a_private_address_is_reported() {
     let text = said(&only(&lied_to(), "dns-lie"));
     assert!(
         text.contains("10.255.255.254 resolves www.msftconnecttest.com to 127.0.0.1."),
         "{text}"
     );
     assert!(text.contains("Windows resolves"), "{text}");
-    // Nobody knows better: a network of its own may have the name.
+    // No other server has an answer: a network of its own may have the name.
     let mut alone = lied_to();
     for who in [Asked::Windows, Asked::Public(address("8.8.8.8"))] {
         asked(&mut alone, who, NameKind::Public, resolved(&["10.0.0.9"]));

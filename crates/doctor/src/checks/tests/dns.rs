@@ -39,7 +39,7 @@ fn wrong_servers() -> Facts {
     facts
 }
 
-/// Nobody gets through but Windows.
+/// Only Windows' queries get an answer.
 fn intercepted() -> Facts {
     dead_servers(&["172.28.48.1"])
 }
@@ -111,7 +111,7 @@ fn split_dns() -> Facts {
     facts
 }
 
-fn nobody_knows() -> Facts {
+fn without_an_answer() -> Facts {
     let mut facts = split_dns();
     asked(&mut facts, Asked::Windows, NameKind::Company, Lookup::NoSuchName { ms: 3 });
     facts
@@ -175,7 +175,7 @@ pub(super) fn broken() -> Vec<Facts> {
         broken_service(),
         company_server_missing(),
         split_dns(),
-        nobody_knows(),
+        without_an_answer(),
         locked(),
         private(),
         by_hand(),
@@ -226,7 +226,7 @@ fn addresses_work_and_names_do_not_by_a_wrong_resolv_conf() {
 }
 
 #[test]
-fn a_nameserver_that_was_the_gateway_before_a_restart_is_told_as_that() {
+fn a_nameserver_that_was_the_gateway_before_a_restart_is_reported_as_that() {
     let mut facts = wrong_servers();
     facts.remembered.gateways = vec![address("192.0.2.1")];
     assert!(said(&only(&facts, "dns-servers")).contains("WSL's former gateway"));
@@ -332,7 +332,7 @@ fn a_dead_first_server_makes_names_slow() {
 }
 
 #[test]
-fn programs_must_be_told_to_ask_dns() {
+fn programs_must_be_configured_to_ask_dns() {
     assert!(said(&only(&without_dns_in_nsswitch(), "dns-nsswitch")).contains("hosts: files dns"));
     only(&broken_service(), "dns-system");
     let mut works = broken_service();
@@ -367,13 +367,13 @@ fn names_that_only_windows_can_resolve_are_split_dns() {
     let text = said(&only(&split_dns(), "dns-split"));
     assert!(text.contains("Windows resolves git.corp.example to 10.20.0.5"), "{text}");
     assert!(text.contains("dnsTunneling=true") && text.contains("wsl -d underpass up"), "{text}");
-    let text = said(&only(&nobody_knows(), "dns-company-unknown"));
+    let text = said(&only(&without_an_answer(), "dns-company-unknown"));
     assert!(
         text.contains("Neither WSL's servers nor Windows can resolve git.corp.example"),
         "{text}"
     );
     // Windows was not asked: it is not said that it does not know.
-    let mut unasked = nobody_knows();
+    let mut unasked = without_an_answer();
     unasked.probes.dns.retain(|ask| ask.asked != Asked::Windows);
     assert!(!said(&only(&unasked, "dns-company-unknown")).contains("nor Windows can resolve"));
 }
@@ -386,10 +386,10 @@ fn a_locked_resolv_conf_that_wsl_wants_to_write_is_a_problem() {
             && text.contains("generateResolvConf=false"),
         "{text}"
     );
-    // By hand and locked, and WSL told so: a hint.
-    let mut told = locked();
-    told.wsl_conf = Some("[network]\ngenerateResolvConf=false\n".to_owned());
-    let finding = only(&told, "dns-by-hand");
+    // Written by hand and locked, and wsl.conf says so: a hint.
+    let mut by_hand = locked();
+    by_hand.wsl_conf = Some("[network]\ngenerateResolvConf=false\n".to_owned());
+    let finding = only(&by_hand, "dns-by-hand");
     assert_eq!(finding.severity, Severity::Hint);
     assert!(said(&finding).contains("is immutable"));
 }
@@ -458,7 +458,7 @@ fn windows_line_ends() -> Facts {
 }
 
 #[test]
-fn a_resolv_conf_with_windows_line_ends_names_nobody() {
+fn a_resolv_conf_with_windows_line_ends_names_no_server() {
     let found = ids(&windows_line_ends());
     assert!(found.contains(&"dns-line-ends") && !found.contains(&"dns-no-server"), "{found:?}");
     let findings = judge(&windows_line_ends(), None).findings;

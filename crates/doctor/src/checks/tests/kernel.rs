@@ -51,7 +51,7 @@ fn a_missing_driver_is_found_and_its_fix_is_wsl_s_own() {
     assert!(
         finding.evidence.iter().any(|text| text.say(Language::Chinese).contains("kernelModules"))
     );
-    // Outside of WSL the driver is not WSL's to load; and what is not known is no fault.
+    // Outside of WSL the driver is not WSL's to load, and an unknown fact is not a fault.
     for change in [
         |facts: &mut Facts| facts.interop.is_wsl = false,
         |facts: &mut Facts| facts.kernel.tun = None,

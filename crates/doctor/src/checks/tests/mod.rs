@@ -42,7 +42,7 @@ fn a_healthy_machine_with_a_working_proxy_gives_no_finding() {
     }
 }
 
-/// A company that lets nothing out but by its proxy is no fault.
+/// A company network that lets traffic out only by its proxy is not a fault.
 #[test]
 fn a_machine_that_gets_out_by_a_proxy_only_is_healthy() {
     let mut facts = nat();
@@ -59,8 +59,7 @@ fn a_machine_that_gets_out_by_a_proxy_only_is_healthy() {
 
 #[test]
 fn nothing_known_is_no_fault_but_of_names() {
-    // Where nobody could look, nobody can say that something is wrong; that there is no resolv.conf
-    // was seen.
+    // Unknown facts are not faults. Only the missing resolv.conf was seen.
     assert_eq!(ids(&Facts::default()), ["dns-no-server"]);
     assert!(!judge(&Facts::default(), None).windows_known);
 }
@@ -93,7 +92,7 @@ fn a_fatal_finding_ends_what_needs_a_way_out() {
     assert_eq!(diagnosis.findings[0].severity, Severity::Fatal);
     let skipped: Vec<_> = diagnosis.skipped.iter().map(|check| check.id).collect();
     assert!(skipped.contains(&"network-mtu") && skipped.contains(&"dns-servers"), "{skipped:?}");
-    // What is judged by the facts alone is judged all the same.
+    // The checks that need only the facts still run.
     wslconfig(&mut facts, "[wsl2]\nfirewall=false\n");
     assert_eq!(ids(&facts), ["network-nat", "windows-firewall"]);
 }

@@ -202,14 +202,14 @@ fn no_network_at_all_by_a_vpns_routes() {
     let mut half = all_into_the_vpn();
     windows(&mut half).host.routes.pop();
     only(&half, "network-nat");
-    // The same routes where everything works are nobody's fault.
+    // The same routes are not a fault if everything works.
     let mut well = nat();
     windows(&mut well).host.routes.extend(["0.0.0.0/1".to_owned(), "128.0.0.0/1".to_owned()]);
     assert_eq!(ids(&well), [""; 0]);
 }
 
 #[test]
-fn a_cut_without_a_known_culprit_is_told_too() {
+fn a_cut_without_a_known_culprit_is_reported_too() {
     let said = said(&only(&cut_nat(), "network-nat"));
     assert!(said.contains("Windows itself can reach 1.1.1.1:443"), "{said}");
     // The same where Windows could not be asked at all.
@@ -238,7 +238,7 @@ fn overlapping_subnets_are_found_where_nothing_works() {
     let mut own = cut_nat();
     windows(&mut own).host.routes.push("172.28.48.0/20".to_owned());
     only(&own, "network-nat");
-    // Overlap without harm is no fault.
+    // Overlap without harm is not a fault.
     let mut well = nat();
     vpn(&mut well, 60).addresses = vec!["172.28.50.9/16".to_owned()];
     assert_eq!(ids(&well), [""; 0]);
@@ -294,7 +294,7 @@ fn a_vpn_that_outdoes_the_others_by_its_metric_is_found() {
 }
 
 #[test]
-fn a_proxy_program_in_tun_mode_is_told_what_to_switch() {
+fn a_proxy_program_in_tun_mode_comes_with_the_switch_to_change() {
     let mut facts = cut_nat();
     let adapter = vpn(&mut facts, 1);
     adapter.name = "Meta".to_owned();
@@ -314,7 +314,7 @@ fn a_dead_gateway_means_wsls_network_stack() {
     assert!(text.contains("ends all programs running in: Debian, underpass"), "{text}");
     assert_eq!(state_of(&facts, Place::Gateway), HopState::Broken);
     assert_eq!(state_of(&facts, Place::Windows), HopState::Behind);
-    // By what the kernel knows of it, where nobody asked.
+    // Without an attempt, the kernel's neighbour table decides.
     let mut by_table = cut_nat();
     by_table.probes.reach.retain(|reach| reach.subject != Subject::Gateway);
     by_table.neighbours[0].state = NeighbourState::Silent;
@@ -326,7 +326,7 @@ fn a_dead_gateway_means_wsls_network_stack() {
     only(&by_ping, "network-gateway");
     tried(&mut by_ping, Subject::Gateway, Method::Icmp, Whence::Vm, OK);
     only(&by_ping, "network-nat");
-    // It answers no ping, as Windows' firewall has it, but is there.
+    // It answers no ping, because of Windows' firewall, but it exists.
     only(&cut_nat(), "network-nat");
     // It does not answer, and everything works.
     let mut well = nat();
@@ -388,7 +388,7 @@ fn a_second_tunnel_is_in_the_way_when_it_carries_nothing_or_stands_beside_ours()
             && text.contains("points to its interface wsltap"),
         "{text}"
     );
-    // One that is known by its device alone is no distro and no unit.
+    // A tunnel that is known by its device alone has no distro and no unit.
     let mut nameless = second_tunnel();
     nameless.other_tunnels[0].name = "wsltap".to_owned();
     let text = said(&only(&nameless, "network-other-tunnel"));
@@ -404,7 +404,7 @@ fn a_second_tunnel_is_in_the_way_when_it_carries_nothing_or_stands_beside_ours()
 }
 
 #[test]
-fn a_tunnel_without_relay_or_way_out_is_told() {
+fn a_tunnel_without_relay_or_way_out_is_reported() {
     let text = said(&only(&no_relay(), "network-tunnel"));
     assert!(text.contains("Windows refuses to start it"), "{text}");
     assert_eq!(state_of(&no_relay(), Place::Tunnel), HopState::Troubled);
@@ -470,7 +470,7 @@ fn a_black_hole_for_large_packets_is_found() {
         change(facts.probes.mtu.as_mut().unwrap());
         assert_eq!(ids(&facts), [""; 0], "near miss {number}");
     }
-    // Pings say nothing of connections that somebody on Windows makes.
+    // Pings do not test connections that a program on Windows makes.
     let mut virtioproxy = virtioproxy();
     virtioproxy.probes.mtu = measured.probes.mtu;
     assert_eq!(ids(&virtioproxy), [""; 0]);

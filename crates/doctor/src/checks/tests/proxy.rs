@@ -205,7 +205,7 @@ fn loopback_is_the_vm_itself_but_in_mirrored_mode() {
 }
 
 #[test]
-fn a_proxy_that_does_not_run_or_has_no_name_is_told_as_that() {
+fn a_proxy_that_does_not_run_or_has_no_name_is_reported_as_that() {
     let text = said(&only(&not_running(), "proxy-closed"));
     assert!(text.contains("No program on Windows listens on that port"), "{text}");
     assert!(
@@ -278,7 +278,7 @@ fn the_protocol_must_be_the_one_that_is_set() {
 }
 
 #[test]
-fn a_proxy_that_refuses_or_has_no_way_out_is_told_as_that() {
+fn a_proxy_that_refuses_or_has_no_way_out_is_reported_as_that() {
     let text = said(&only(&without_login(), "proxy-login"));
     assert!(text.contains("export HTTPS_PROXY='http://USER:PASSWORD@172.28.48.1:7890'"), "{text}");
     let text = said(&only(&without_node(), "proxy-request"));
@@ -303,7 +303,7 @@ fn where_only_a_proxy_leads_out_one_must_be_set() {
     {
         assert!(text.contains(part), "{part}: {text}");
     }
-    // An exception from proxies is no proxy.
+    // An exception from proxies is not a proxy.
     let mut exceptions = needed();
     exceptions.proxies.push(ProxySetting::new(Tool::Environment, None, "NO_PROXY", "localhost"));
     only(&exceptions, "proxy-needed");

@@ -40,7 +40,7 @@ fn refusing_table() -> Facts {
     facts
 }
 
-/// Somebody's default route outdoes WSL's, and nobody is at its router.
+/// Another program's default route outdoes WSL's, and its router does not exist.
 fn second_route() -> Facts {
     let mut facts = nat();
     cut(&mut facts);
@@ -67,11 +67,11 @@ fn what_this_kernel_refuses_is_not_blamed_on_windows() {
         text.contains("table 77") && text.ends_with("sudo ip route flush table 77 exact default"),
         "{text}"
     );
-    // A connect that nobody answers was not refused here, whatever rules there are.
+    // A connect without an answer was not refused here, whatever rules there are.
     let mut silent = refusing_rule();
     tried(&mut silent, Subject::Outside, Method::Tcp, Whence::Vm, failed(Why::TimedOut));
     only(&silent, "network-nat");
-    // Nor is it without such a rule; and what gets out is not refused.
+    // Without such a rule it was not refused here either, and traffic that gets out is not refused.
     only(&refused_here(Why::Unreachable), "network-nat");
     let mut well = nat();
     well.rules = refusing_rule().rules;

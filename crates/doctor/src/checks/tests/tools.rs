@@ -280,7 +280,7 @@ fn git_clone_hangs_by_ssh() {
 }
 
 #[test]
-fn other_tools_with_a_dead_proxy_are_told_together() {
+fn other_tools_with_a_dead_proxy_are_reported_together() {
     let mut facts = with_variables(dead_npm());
     let probe = setting(
         &mut facts,
@@ -321,7 +321,7 @@ fn dockers_networks_must_not_have_the_companys_addresses() {
     only(&docker_overlaps(), "tools-docker-overlap");
     assert!(judge(&docker_overlaps(), None).is_well());
     assert_eq!(ids(&docker("172.17.0.1/16")), [""; 0]);
-    // A bridge of somebody else's.
+    // A bridge of another program.
     let mut other = docker_has_the_companys_addresses();
     other.links.last_mut().unwrap().name = "br-lan".to_owned();
     assert!(!ids(&other).contains(&"tools-docker-subnet"));

@@ -126,7 +126,7 @@ pub(super) fn broken() -> Vec<Facts> {
 
 fn in_utf_16() -> Facts {
     let mut facts = nat();
-    // As the probe reads `FF FE` and UTF-16 behind it.
+    // As the probe reads `FF FE` and the UTF-16 that follows.
     let letters: String =
         "[interop]\nenabled=false\n".chars().flat_map(|letter| [letter, '\0']).collect();
     facts.wsl_conf = Some(format!("\u{fffd}\u{fffd}{letters}"));
@@ -134,13 +134,13 @@ fn in_utf_16() -> Facts {
 }
 
 #[test]
-fn a_wsl_conf_that_wsl_cannot_read_is_told_and_not_believed() {
+fn a_wsl_conf_that_wsl_cannot_read_is_reported_and_not_believed() {
     let text = said(&only(&in_utf_16(), "wsl-conf-encoding"));
     assert!(text.contains("UTF-16") && text.contains("iconv -f UTF-16"), "{text}");
 }
 
 #[test]
-fn interop_that_is_off_is_told_once() {
+fn interop_that_is_off_is_reported_once() {
     let text = said(&only(&interop_off(), "wsl-interop"));
     assert!(text.contains("enabled=true") && text.contains("/etc/wsl.conf"), "{text}");
     let mut on = interop_off();
@@ -154,7 +154,7 @@ fn interop_that_is_off_is_told_once() {
 }
 
 #[test]
-fn interop_that_is_broken_is_told_by_what_is_broken() {
+fn interop_that_is_broken_is_reported_by_what_is_broken() {
     let text = said(&only(&no_entry(), "wsl-interop-entry"));
     assert!(
         text.contains(
@@ -309,11 +309,11 @@ fn addresses_of_before_the_restart_are_found_wherever_they_are_named() {
 }
 
 #[test]
-fn new_addresses_that_nobody_names_are_how_nat_is() {
+fn new_addresses_that_no_file_names_are_how_nat_is() {
     let mut facts = nat();
     facts.remembered = Remembered { mentions: vec![], ..changed().remembered };
     assert_eq!(ids(&facts), [""; 0]);
-    // What is named is what it is now.
+    // The named addresses are the present ones.
     let mut same = changed();
     same.remembered.vm = vec![address("172.28.48.2")];
     same.remembered.gateways = vec![address("172.28.48.1")];
@@ -323,7 +323,7 @@ fn new_addresses_that_nobody_names_are_how_nat_is() {
 }
 
 #[test]
-fn a_proxy_at_an_address_of_nobodys_is_an_old_one() {
+fn a_proxy_at_an_address_of_no_known_network_is_an_old_one() {
     let text = said(&only(&stray(), "wsl-address"));
     assert!(text.contains("172.29.16.1, which is in no network of this VM"), "{text}");
     // The company has that range: it is its proxy, and down.

@@ -79,7 +79,7 @@ addEventListener('load', () => {
 });
 </script>";
 
-/// The page as it is, but for the script that measures, which its policy would not let run.
+/// The page as it is, except for the script that measures, which its policy would block.
 fn measured(page: &str) -> String {
     let policy =
         page.split("<meta http-equiv").nth(1).and_then(|rest| rest.split(">\n").next()).unwrap();
