@@ -17,7 +17,7 @@ use tokio::time::timeout;
 /// Most bytes of an answer's first line.
 const MOST_LINE: usize = 4096;
 
-/// Who connects, and how long it waits for each step.
+/// A client: the way by which it connects, and how long it waits for each step.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'a> {
     /// Knows where hosts are.
@@ -40,7 +40,7 @@ impl Client<'_> {
     ///
     /// # Errors
     /// See [`Failure`].
-    #[expect(clippy::disallowed_methods, reason = "how long it took is told to people")]
+    #[expect(clippy::disallowed_methods, reason = "people see how long it took")]
     pub async fn reach(self, target: &Target, way: Way<'_>) -> Result<Duration, Failure> {
         let start = Instant::now();
         self.connect(target, way).await?;

@@ -29,11 +29,11 @@ pub enum Transport {
     Tcp,
 }
 
-/// What came of a question for a name.
+/// The answer to a question for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lookup {
-    /// Nobody asked.
+    /// The question was not asked.
     #[default]
     NotTried,
     /// Addresses.
@@ -71,7 +71,7 @@ const ANSWER_BYTES: usize = 4096;
 pub struct Asking<'a> {
     /// By what.
     pub transport: Transport,
-    /// Whence; by default the kernel chooses.
+    /// The source; by default the kernel chooses.
     pub from: Option<&'a Origin>,
     /// When a question is asked again over UDP, which loses datagrams.
     pub again: Duration,
@@ -123,7 +123,7 @@ pub async fn ask(server: impl Into<Nameserver>, name: &str, transport: Transport
 /// Puts one question to one server, again and again until it answers; the caller has the patience.
 ///
 /// # Errors
-/// The server cannot be asked, or what it sends is no DNS.
+/// The server cannot be asked, or its answer is not DNS.
 pub async fn query(
     server: &Nameserver,
     name: &Name,
@@ -334,8 +334,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_is_not_there_is_told_as_the_kernel_tells_it() {
-        // Nobody listens at port 53 of this loopback address.
+    async fn a_missing_server_is_reported_with_the_error_of_the_kernel() {
+        // No program listens on port 53 of this loopback address.
         let server: Nameserver = "127.94.76.1".parse().unwrap();
         for transport in [Transport::Udp, Transport::Tcp] {
             let answer = ask(server.clone(), "name.test", transport).await;

@@ -33,7 +33,7 @@ pub enum UrlError {
     /// Neither of the two.
     #[error("it must begin with http:// or https://")]
     Scheme,
-    /// What is in it is shown to people.
+    /// It has credentials, and URLs are shown to people.
     #[error("a user or password in it would be shown: leave it out")]
     Secret,
     /// Whom to ask.
@@ -137,7 +137,7 @@ pub enum End {
 /// Reads an answer; `None` while it is not whole.
 ///
 /// # Errors
-/// It is no HTTP.
+/// The bytes are not HTTP.
 pub fn read(bytes: &[u8], end: End) -> Result<Option<Response>, NotHttp> {
     const START: &[u8] = b"HTTP/1.";
     let begins = bytes.len().min(START.len());
@@ -201,7 +201,7 @@ fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
         }
         bytes = &bytes[line_end + 2..];
         content.extend_from_slice(&bytes[..length.min(bytes.len())]);
-        // Behind the chunk is a line's end.
+        // A line's end follows the chunk.
         let Some(rest) = length.checked_add(2).and_then(|next| bytes.get(next..)) else {
             return (content, false);
         };
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_is_told_at_once_and_nothing_makes_it_fall_over() {
+    fn other_protocols_than_http_are_reported_at_once_and_nothing_makes_it_fall_over() {
         assert_eq!(read(b"SSH-2.0", End::Open), Err(NotHttp));
         assert_eq!(read(b"HTTP/1.1 x\r\n\r\n", End::Open), Err(NotHttp));
         assert_eq!(read(b"HTTP/1.1 200", End::Closed), Err(NotHttp));

@@ -24,13 +24,13 @@ fn headers(to: IpAddr) -> u32 {
     if to.is_ipv4() { 20 + 8 } else { 40 + 8 }
 }
 
-/// Payload where no size is asked for, as `ping` has it.
+/// Payload if no size is requested, the same as that of `ping`.
 const PAYLOAD: u32 = 56;
 
 /// Longest IP packet that is received here.
 const BUFFER: usize = 66_000;
 
-/// What came of a ping.
+/// The outcome of a ping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Echo {
     /// Whether a reply came.
@@ -40,15 +40,14 @@ pub struct Echo {
     pub fits: Option<u32>,
 }
 
-/// Pings, from an origin where one is given. With a `size` the request is an IP packet of so many
-/// bytes that may not be cut.
+/// Pings, from an origin if one is given. With a `size` the request is an IP packet of that many
+/// bytes that may not be fragmented.
 pub async fn ping(to: IpAddr, from: Option<&Origin>, size: Option<u32>) -> Echo {
-    let told = match open(to, from, size) {
+    let (outcome, fits) = match open(to, from, size) {
         Ok((socket, kind)) => by_socket(socket, kind, to, size).await,
         Err(error) if matches!(why(&error), Why::NotPermitted) => by_program(to, from, size).await,
         Err(error) => return Echo { outcome: failure(&error), fits: None },
     };
-    let (outcome, fits) = told;
     Echo { outcome, fits }
 }
 
@@ -217,7 +216,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn this_machine_answers_itself_and_nobody_answers_for_a_documentation_address() {
+    async fn this_machine_answers_itself_and_a_documentation_address_does_not_answer() {
         for to in ["127.0.0.1", "::1"] {
             let echo = ping(to.parse().unwrap(), None, None).await;
             // A container may have no IPv6.

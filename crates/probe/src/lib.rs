@@ -37,7 +37,7 @@ pub const DNS_PATIENCE: Duration = Duration::from_millis(2300);
 /// How long the system's own resolver may take. By default it asks a silent server for 5 s.
 pub const SYSTEM_PATIENCE: Duration = Duration::from_millis(3500);
 
-/// How long a proxy may take for an answer: it connects to somebody else before.
+/// How long a proxy may take for an answer: it connects to another host before.
 pub const PROXY_PATIENCE: Duration = Duration::from_millis(3000);
 
 /// Where an attempt starts.
@@ -58,7 +58,7 @@ impl Origin {
     }
 }
 
-/// What a future gives, and how many milliseconds it took.
+/// The output of a future, and how many milliseconds it took.
 #[expect(clippy::disallowed_methods, reason = "how long an answer takes is part of what is asked")]
 async fn timed<T>(future: impl Future<Output = T>) -> (T, u64) {
     let start = Instant::now();

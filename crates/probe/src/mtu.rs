@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
-/// What becomes of large packets to the outside.
+/// The fate of large packets to the outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MtuProbe {
     /// The interface by which they leave.
@@ -26,8 +26,7 @@ pub struct MtuProbe {
     pub told: Option<u32>,
 }
 
-/// Nobody on the internet has a larger MTU, and the tunnel's own is far larger than what the host
-/// has.
+/// The largest MTU on the internet. The tunnel's own is far larger than the host's.
 const LARGEST: u32 = 1500;
 
 /// Sizes that are tried where the largest does not come through: IPv6's least, then what VPNs and
@@ -37,8 +36,8 @@ const SIZES: [u32; 8] = [1280, 1320, 1360, 1400, 1420, 1440, 1472, 1492];
 /// Bytes of a small request over TCP, and of one that needs more than a packet of the largest size.
 const REQUESTS: [usize; 2] = [200, 4000];
 
-/// Tries with pings, or where nobody answers these with requests over TCP. `mtu` is that of the
-/// device by which packets leave.
+/// Tries with pings, or with requests over TCP if pings get no answer. `mtu` is that of the device
+/// by which packets leave.
 pub async fn probe(to: SocketAddr, device: &str, mtu: u32) -> MtuProbe {
     let size = mtu.min(LARGEST);
     let small = icmp::ping(to.ip(), None, None).await;

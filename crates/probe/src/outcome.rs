@@ -1,24 +1,24 @@
-//! What came of an attempt.
+//! The outcome of an attempt.
 
 use serde::{Deserialize, Serialize};
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Nobody tried, or nothing could be tried.
+    /// It was not tried, or could not be tried.
     #[default]
     NotTried,
-    /// It worked, in so many milliseconds.
+    /// It worked.
     Ok {
         /// How long it took.
         ms: u64,
     },
-    /// It did not.
+    /// It did not work.
     Failed {
         /// In what way.
         why: Why,
-        /// In words of who failed, for people; may be empty.
+        /// In the words of the program that failed, for people; may be empty.
         detail: String,
     },
 }
@@ -27,7 +27,7 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
-    /// Nobody answered in time.
+    /// No answer came in time.
     TimedOut,
     /// The other end, or a firewall in its name, refused (RST, port unreachable).
     Refused,
@@ -35,7 +35,7 @@ pub enum Why {
     Unreachable,
     /// The name is not known to the resolver.
     NameUnknown,
-    /// Somebody answered who speaks another protocol.
+    /// The answer belongs to another protocol.
     WrongProtocol,
     /// The proxy wants a user name and password, or others.
     Authentication,
@@ -49,7 +49,7 @@ pub enum Why {
     Other,
 }
 
-/// How somebody is tried.
+/// How a target is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {

@@ -138,8 +138,7 @@ pub async fn probe(value: &str, port: u16, outside: &str) -> ProxyProbe {
         }
     }
     let Ok(target) = outside.parse::<Target>() else { return probe };
-    // What it speaks is asked for under both names, and without the user: a refusal is an answer,
-    // too.
+    // Both protocols are tried, without the user's credentials: a refusal is an answer, too.
     let speaks = |scheme| {
         let plain = ProxyUrl::new(scheme, proxy.host().clone(), proxy.port());
         let target = target.clone();
@@ -339,8 +338,8 @@ mod tests {
             (Some(Why::Closed), Some(Why::Closed)),
             "{mute:?}"
         );
-        let nobody = probe("http://127.94.76.2:9", 80, "192.0.2.1:80").await;
-        assert_eq!((why(&nobody.opened), nobody.request), (Some(Why::Refused), Outcome::NotTried));
+        let closed = probe("http://127.94.76.2:9", 80, "192.0.2.1:80").await;
+        assert_eq!((why(&closed.opened), closed.request), (Some(Why::Refused), Outcome::NotTried));
         let nonsense = probe("http://me:secret@a b:1", 80, "192.0.2.1:80").await;
         assert!(
             matches!(&nonsense.resolved, Outcome::Failed { detail, .. } if !detail.contains("secret"))
@@ -387,7 +386,7 @@ mod tests {
             );
         }
         assert!(parse("", 80).is_err() && parse("ftp://proxy:21", 80).is_err());
-        // What is wrong with a port is said of the port.
+        // The error for a bad port names the port.
         assert!(parse("http://proxy:78900", 80).unwrap_err().contains("'78900'"));
     }
 

@@ -22,7 +22,7 @@ pub struct NameSeen {
     pub name: String,
     /// What /etc/hosts has for it.
     pub hosts: Vec<IpAddr>,
-    /// What each server that counts said, in resolv.conf's order.
+    /// The answer of each server that counts, in resolv.conf's order.
     pub answers: Vec<(Nameserver, ServerAnswer)>,
 }
 
@@ -65,7 +65,7 @@ pub enum Resolution<'a> {
 
 impl NameSeen {
     /// Goes through the answers as the C library does: one after the other, until one is an answer.
-    /// An error is no answer.
+    /// An error is not an answer.
     #[must_use]
     pub fn resolve(&self) -> Resolution<'_> {
         if !self.hosts.is_empty() {
@@ -146,12 +146,12 @@ impl Resolver {
                     name.set_fqdn(true);
                     self.ask_both_families(server, &name).await
                 }
-                // Nobody can have such a name.
+                // Such a name cannot exist.
                 Err(_) => ServerAnswer::NoName,
             };
             match answer {
                 ServerAnswer::Addresses { .. } => return answer,
-                // Who is silent is not asked for more.
+                // A silent server is not asked again.
                 ServerAnswer::Silent(_) | ServerAnswer::NotAsked(_) => {
                     return first.unwrap_or(answer);
                 }
@@ -174,7 +174,7 @@ impl Resolver {
         }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "how long a server took is told to people")]
+    #[expect(clippy::disallowed_methods, reason = "people see how long a server took")]
     async fn question(&self, server: &Nameserver, name: &Name, kind: RecordType) -> ServerAnswer {
         let start = Instant::now();
         let asking = Asking { again: self.patience / TRIES, ..Asking::default() };

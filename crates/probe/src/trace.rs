@@ -73,7 +73,7 @@ pub async fn trace_tcp(to: SocketAddrV4, most: u8) -> io::Result<Vec<Option<Ipv4
     Ok(hops)
 }
 
-/// Ends when the target answers, be it by a refusal.
+/// Ends when the target answers, also by a refusal.
 async fn reaches(socket: TcpSocket, to: SocketAddrV4) {
     match socket.connect(to.into()).await {
         Ok(_) => {}
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_and_quotes_are_told_apart_from_what_is_anothers() {
+    fn replies_and_quotes_are_distinguished_from_those_of_other_programs() {
         let from = Ipv4Addr::new(192, 0, 2, 1);
         let echo = |kind, sequence| [kind, 0, 0, 0, 1, 2, 0, sequence];
         let quote = |kind, sequence| {
