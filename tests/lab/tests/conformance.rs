@@ -54,7 +54,7 @@ const LACKED: [(Lack, &[&str]); 2] = [
         &[
             "the server closes with bytes unread",
             "the server resets",
-            "the server resets behind data",
+            "the server resets after data",
         ],
     ),
     (

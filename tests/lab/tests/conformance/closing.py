@@ -201,7 +201,7 @@ def _():
     raw.close()
 
 
-@probe("the server resets behind data")
+@probe("the server resets after data")
 def _():
     raw = obeying("say 100", "reset")
     heard = 0
@@ -238,7 +238,7 @@ def _():
     raw.close()
 
 
-@probe("shutdown of both directions behind much data")
+@probe("shutdown of both directions after much data")
 def _():
     raw = obeying("say 20000", "shut", options=mss(1000) + SCALE)
     yield raw.hear(20000) == (START * 2)[:20000]

@@ -50,7 +50,7 @@ for length in [0, 1, 200]:
         raw.close()
 
 
-@probe("SYN with nothing but padding for options")
+@probe("SYN with only padding for options")
 def _():
     raw = Raw()
     yield short(raw.open(b"\1\1\1\0"))
