@@ -40,7 +40,7 @@ pub struct Facts {
     pub neighbours: Vec<Neighbour>,
     /// `/etc/resolv.conf`.
     pub resolv_conf: ResolvConf,
-    /// `/etc/wsl.conf`; nothing where there is no such file.
+    /// `/etc/wsl.conf`; `None` if there is no such file.
     pub wsl_conf: Option<String>,
     /// `/etc/nsswitch.conf`.
     pub nsswitch: Option<String>,
@@ -58,7 +58,7 @@ pub struct Facts {
     pub start_lines: Vec<StartLine>,
     /// The clock.
     pub clock: Clock,
-    /// What the kernel has.
+    /// The kernel's features.
     pub kernel: Kernel,
     /// How Windows programs are started.
     pub interop: Interop,
@@ -135,7 +135,7 @@ pub struct Clock {
 pub struct Kernel {
     /// The TUN driver.
     pub tun: Option<bool>,
-    /// Routing rules for IPv6; also nothing where IPv6 is off.
+    /// Routing rules for IPv6; also `None` if IPv6 is off.
     pub ipv6_rules: Option<bool>,
 }
 
@@ -145,7 +145,7 @@ pub struct Kernel {
 pub struct Interop {
     /// Whether this is a WSL at all; elsewhere nothing is expected.
     pub is_wsl: bool,
-    /// The kernel's entry for Windows programs; nothing where it could not be looked at.
+    /// The kernel's entry for Windows programs; `None` if it could not be looked at.
     pub entry: Option<Entry>,
     /// What WSL_INTEROP names.
     pub socket: Option<String>,

@@ -85,7 +85,7 @@ pub struct UnknownArea(pub String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Nothing is broken now, but something will be, or costs time.
+    /// It works now, but will break or costs time.
     Hint,
     /// Something does not work.
     Problem,

@@ -41,7 +41,7 @@ impl Facts {
     }
 }
 
-/// curl and wget have keys of their own for who one is.
+/// curl and wget have keys of their own for credentials.
 fn is_secret_by_name(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     ["user", "password", "passwd", "auth"].iter().any(|word| key.contains(word))

@@ -296,7 +296,7 @@ fn healthy(
             asked(&mut facts, who, kind, answer.clone());
         }
     }
-    // A company may shut public servers out; who needs them, when its own work?
+    // A company may block public servers. They are not needed if its own work.
     asked(&mut facts, Asked::Public(address("8.8.8.8")), NameKind::Public, SILENT);
     facts
 }

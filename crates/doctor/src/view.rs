@@ -446,7 +446,7 @@ pub(crate) fn has_addresses(answer: &Lookup) -> bool {
     !addresses(answer).is_empty()
 }
 
-/// The addresses of an answer; none where there are none.
+/// The addresses of an answer; empty if it has no address.
 pub(crate) fn addresses(answer: &Lookup) -> &[IpAddr] {
     match answer {
         Lookup::Addresses { addresses, .. } => addresses,

@@ -8,13 +8,13 @@ fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(plain)
 }
 
-/// A word for a POSIX shell: between single quotes nothing has a meaning but the quote itself
-/// (POSIX, Shell Command Language, 2.2.2).
+/// A word for a POSIX shell: between single quotes only the quote itself has a meaning (POSIX,
+/// Shell Command Language, 2.2.2).
 pub fn for_shell(word: &str) -> Cow<'_, str> {
     if is_plain(word) { Cow::Borrowed(word) } else { format!("'{}'", in_shell(word)).into() }
 }
 
-/// What may stand between a POSIX shell's single quotes.
+/// Escapes a text for a POSIX shell's single quotes.
 pub fn in_shell(text: &str) -> String {
     text.replace('\'', r"'\''")
 }

@@ -1,7 +1,7 @@
 //! What `underpass settings` says about WSL's settings files.
 
 sentences! {
-    /// A line that begins with something else than a name. `text`: the line.
+    /// A line that does not begin with a name. `text`: the line.
     FAULT_BEGINNING:
         "WSL cannot read '{text}': a line must begin with a letter, with '[', or with '#' for a \
          comment.",
@@ -389,7 +389,7 @@ sentences! {
     WINDOWS_UNKNOWN:
         "Windows' version is unknown: set it with --windows-version (`cmd.exe /c ver` shows it).",
         "无法得知 Windows 的版本：请用 --windows-version 指定（可用 `cmd.exe /c ver` 查看）。";
-    /// A mode that is set in vain.
+    /// A mode that is set without effect.
     MODE_NOT_POSSIBLE:
         "This mode is not possible here: WSL falls back to another one, with a warning at each \
          start.",
@@ -577,7 +577,7 @@ sentences! {
     FROM_LINE: "line {line} (default: {default})", "第 {line} 行（默认值：{default}）";
     /// No line sets it.
     FROM_DEFAULT: "default", "默认值";
-    /// A line sets it to what cannot be read.
+    /// A line sets it to a value that cannot be read.
     FROM_BAD_LINE: "default, because line {line} cannot be read", "默认值（第 {line} 行无法识别）";
     /// Another source sets the value.
     FROM_OTHER: "set by {because}", "由{because}决定";

@@ -63,7 +63,7 @@ pub enum Lookup {
 }
 
 /// Bytes of an answer over UDP without EDNS (RFC 1035 section 2.3.4), and some more for servers
-/// that do not mind.
+/// that ignore it.
 const ANSWER_BYTES: usize = 4096;
 
 /// How a question is put to a server.

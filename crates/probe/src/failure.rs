@@ -45,38 +45,38 @@ pub enum Failure {
     },
     /// The connection was closed.
     Closed {
-        /// By whom.
+        /// The host that closed it.
         who: String,
     },
     /// No TLS.
     Tls {
-        /// With whom.
+        /// The host.
         host: String,
         /// Why.
         why: String,
     },
     /// The server answered with an error.
     Status {
-        /// Of whom.
+        /// The server.
         url: String,
         /// The code.
         status: u16,
     },
     /// The answer is elsewhere.
     SendsOn {
-        /// Who says so.
+        /// The server that answers.
         url: String,
         /// Where.
         location: String,
     },
     /// An answer without an address.
     NoAddress {
-        /// Of whom.
+        /// The server.
         url: String,
     },
     /// Not the protocol.
     NotHttp {
-        /// Of whom.
+        /// The server.
         url: String,
     },
 }

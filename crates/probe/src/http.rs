@@ -36,7 +36,7 @@ pub enum UrlError {
     /// It has credentials, and URLs are shown to people.
     #[error("a user or password in it would be shown: leave it out")]
     Secret,
-    /// Whom to ask.
+    /// The host or port is not valid.
     #[error("its host or port is not valid")]
     Host,
     /// A blank, or one that ASCII does not have.
@@ -86,8 +86,8 @@ impl Url {
         }
     }
 
-    /// The request. To an HTTP proxy it names the whole URL (RFC 9112 3.2.2), and says who asks
-    /// where the proxy wants to know. `name` is the server's, also where the URL has its address.
+    /// The request. To an HTTP proxy it names the whole URL (RFC 9112 3.2.2), with credentials if
+    /// the proxy requires authentication. `name` is the server's, also if the URL has its address.
     #[must_use]
     pub fn request(&self, name: &Host, to: To<'_>) -> Vec<u8> {
         let whole = || format!("http://{}{}", self.place(&self.target.host), self.path);

@@ -1,6 +1,6 @@
-//! Whether packets as large as the interface takes come through. The usual fault is a tunnel on the
-//! way that takes less, and whose word about that (RFC 1191, 'fragmentation needed') is lost: then
-//! small things work and large ones hang.
+//! Tests whether packets as large as the interface's MTU come through. The usual fault is a tunnel
+//! on the way with a smaller MTU, whose message about it (RFC 1191, 'fragmentation needed') is
+//! lost: then small transfers work and large ones hang.
 
 use crate::{Method, Outcome, PROXY_PATIENCE, icmp, tcp};
 use futures_util::future::join_all;
@@ -22,7 +22,7 @@ pub struct MtuProbe {
     pub large: Outcome,
     /// The largest IP packet that came through, where that was looked for.
     pub largest: Option<u32>,
-    /// Whether a router said that it was too large, and so what fits.
+    /// The MTU that a router reported, if the packet was too large.
     pub told: Option<u32>,
 }
 

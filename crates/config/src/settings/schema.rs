@@ -82,9 +82,9 @@ pub struct Key {
     pub kind: Kind,
     /// The value if the key is not set and no version is too old; empty if there is no default.
     pub default: &'static str,
-    /// The oldest Windows that minds it.
+    /// The oldest Windows on which it has an effect.
     pub windows: Option<Windows>,
-    /// The oldest WSL that minds it.
+    /// The oldest WSL that reads it.
     pub wsl: Option<Wsl>,
     /// An older section that still has it.
     pub older_section: Option<&'static str>,

@@ -14,7 +14,7 @@ impl Windows {
     pub const ELEVEN_22H2: Self = Self(22_621);
 }
 
-/// Written as people call it, the build behind.
+/// Written as people call it, then the build.
 impl fmt::Display for Windows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.0 {

@@ -12,7 +12,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// The change from one text to another; nothing where they are the same.
+    /// The change from one text to another; `None` if they are the same.
     pub(crate) fn between(before: &str, after: &str) -> Option<Self> {
         if before == after {
             return None;

@@ -34,13 +34,13 @@ struct Key {
 /// A restored file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// Its text; nothing where there is to be no file.
+    /// Its text; `None` if the file must not exist.
     pub text: Option<String>,
     /// Keys that others have changed since: they stay as they are.
     pub left: Vec<String>,
 }
 
-/// The text of a place's file with the setting in it; `text` is nothing where there is no file.
+/// The text of a place's file with the setting in it; `text` is `None` if there is no file.
 ///
 /// # Errors
 /// The file is not well-formed.
@@ -121,8 +121,8 @@ impl Kept {
         self.keys.iter().find(|key| key.key == wanted)
     }
 
-    /// The text without our lines, if they can be found. The inner one is nothing where there is to
-    /// be no file.
+    /// The text without our lines, if they can be found. The inner option is `None` if the file
+    /// must not exist.
     fn undone(&self, text: Option<&str>) -> Option<Option<String>> {
         // The file was removed, and our lines with it.
         let Some(text) = text else { return Some(None) };

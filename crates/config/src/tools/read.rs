@@ -237,7 +237,7 @@ impl<'a> Finder<'a> {
             self.files = read.into_iter().collect();
             return self.add(For::Https, [self.key(&[], "http.proxy")]);
         };
-        // git lists what counts more behind.
+        // git lists settings with precedence last.
         let (all, others): (Vec<_>, Vec<_>) = Git(list)
             .settings()
             .filter(|setting| setting.tool == Tool::Git)

@@ -20,7 +20,7 @@ pub const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// How a shell writes things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Syntax {
-    /// bash, zsh, dash and whatever else knows POSIX' `export`.
+    /// bash, zsh, dash and other shells with POSIX' `export`.
     Posix,
     /// fish.
     Fish,
@@ -67,7 +67,7 @@ impl Syntax {
         }
     }
 
-    /// Between single quotes nothing has a meaning but the quote itself, and in fish the backslash.
+    /// Between single quotes only the quote itself has a meaning, and in fish the backslash.
     fn quote(self, value: &str) -> String {
         let mut quoted = "'".to_owned();
         for letter in value.chars() {
@@ -163,7 +163,7 @@ pub struct Off {
     pub left: Vec<&'static str>,
 }
 
-/// Lines that switch the proxy off; none where it was not switched on in this shell.
+/// Lines that switch the proxy off; `None` if it was not switched on in this shell.
 pub fn off(syntax: Syntax, variable: impl Fn(&str) -> Option<String>) -> Option<Off> {
     let memory = Memory::of(&variable)?;
     let mut off = Off::default();

@@ -69,7 +69,7 @@ impl Check {
 pub(super) enum Needs {
     /// Only the facts.
     Facts,
-    /// A way out: without one it would find fault with what only lies behind.
+    /// A way out: without one it would blame parts that are only beyond the break.
     WayOut,
 }
 

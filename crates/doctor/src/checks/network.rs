@@ -229,7 +229,7 @@ fn tunnel_full(view: &View<'_>) -> Option<Found> {
     })
 }
 
-/// One user holds so many connections that some of them were ended for others.
+/// One user holds too many connections, and some of them were closed for other users.
 fn tunnel_crowded(view: &View<'_>) -> Option<Found> {
     let displaced = view.facts.tunnel.displaced.as_ref()?;
     let seen = say::TUNNEL_CROWDED_SEEN.with("count", displaced.count);

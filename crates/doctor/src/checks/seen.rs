@@ -10,7 +10,7 @@ pub(super) fn list(addresses: &[IpAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// An attempt to reach a host, and its outcome; nothing where there was none.
+/// An attempt to reach a host, and its outcome; `None` if it was not tried.
 pub(super) fn reach(reach: &Reach) -> Option<Text> {
     let target = &reach.target;
     let text = match (&reach.outcome, reach.whence, reach.method) {

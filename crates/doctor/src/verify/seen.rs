@@ -33,7 +33,7 @@ pub struct Seen {
 /// What was seen of the mode.
 #[derive(Clone, Debug)]
 pub struct ModeSeen {
-    /// The mode that is in force; nothing where this is not WSL.
+    /// The mode that is in force; `None` outside of WSL.
     pub in_force: Option<NetworkingMode>,
     /// The VM's addresses, those of loopback and tunnel left out.
     pub own: Vec<IpAddr>,
@@ -77,7 +77,7 @@ pub struct ProxySeen {
     pub proxy: String,
     /// Whether it is to be on this machine.
     pub is_loopback: bool,
-    /// Whether who stands for the outside is reached by it.
+    /// Whether the host that stands for the outside is reached by it.
     pub outside: Result<Duration, Failure>,
     /// The address that the outside then sees; `None` if no service is to be asked.
     pub exit: Option<Result<IpAddr, Failure>>,

@@ -265,7 +265,7 @@ fn settings_without_effect_on_this_windows_are_reported_with_a_fix() {
             findings[0].what.say(Language::Chinese) + &findings[0].fix.say(Language::Chinese);
         assert!(chinese.contains(word), "{chinese}");
     }
-    // Without a line nothing is written in vain.
+    // Without the line there is no setting without effect.
     assert_eq!(on("", WslHost { dns_query_raw: Some(false), ..host() }), []);
 }
 

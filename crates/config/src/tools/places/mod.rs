@@ -161,7 +161,7 @@ pub enum Refusal {
     Scheme {
         /// The tool.
         tool: Tool,
-        /// What was to be used.
+        /// The requested scheme.
         scheme: Scheme,
     },
     /// It has no setting that could be made here.
@@ -214,7 +214,7 @@ pub enum Readers {
 /// A file in which a setting lies, and what it is to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Whose setting it is.
+    /// The tool that the setting is for.
     pub tool: Tool,
     /// The file.
     pub path: PathBuf,

@@ -142,7 +142,7 @@ fn an_empty_proxy_of_gits_goes_over_the_variables() {
         text.ends_with("git config --file /home/li/.gitconfig --unset-all http.proxy"),
         "{text}"
     );
-    // It does no harm where git gets out without, and none where a later file sets one.
+    // It does no harm if git gets out without a proxy, or if a later file sets one.
     let mut direct = git_without_a_proxy();
     tried(&mut direct, Subject::Outside, Method::Tcp, Whence::Vm, OK);
     assert_eq!(ids(&direct), [""; 0]);
