@@ -24,8 +24,8 @@ sentences! {
         "另一条默认路由指向没有应答的路由器";
     /// Seen.
     SECOND_ROUTE_SEEN:
-        "There are two default routes. Packets use the one through {gateway} (metric {metric}), \
-         not the one through {other} (metric {others}).",
+        "There are two default routes: the one through {gateway} (metric {metric}) is used, not \
+         the one through {other} (metric {others}).",
         "有两条默认路由：使用的是经 {gateway} 的一条（跃点数 {metric}），而不是经 {other} 的一条\
          （跃点数 {others}）。";
     /// Cause.
