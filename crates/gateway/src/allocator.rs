@@ -1,10 +1,11 @@
 //! How this program gets memory and gives it back: each large block is a mapping of its own, and
 //! all other blocks come from the C library.
 //!
-//! A connection's rings are large, and most connections use little of them. A mapping's pages are
-//! touched only as they are used, and go back when it is freed; glibc's own large blocks begin with
-//! a header, which touches a page of each ring of each idle connection, and after the first one is
-//! freed it keeps and reuses them: 10,000 idle connections then cost gigabytes.
+//! A connection's rings are large, and most connections use little of them. The kernel provides a
+//! mapping's pages when they are first used, and takes them back when the mapping is freed. glibc's
+//! own large blocks begin with a header, which touches a page of each ring of each idle connection.
+//! After the first such block is freed, glibc keeps and reuses them. 10,000 idle connections then
+//! cost gigabytes.
 #![expect(unsafe_code, reason = "an allocator and its system calls have no safe form")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -14,7 +15,7 @@ use std::ptr;
 /// much of their last page.
 const LARGE: usize = 16 * 1024;
 
-/// What every mapping is aligned to, on all processors that Linux has.
+/// The alignment of every mapping, on all processors that Linux supports.
 const PAGE: usize = 4096;
 
 /// The allocator, for a program's `#[global_allocator]`.
@@ -25,7 +26,7 @@ fn is_large(layout: Layout) -> bool {
     layout.size() >= LARGE && layout.align() <= PAGE
 }
 
-/// Bytes of the whole pages that a block of so many bytes has. No layout is so large that this
+/// The size of the whole pages that hold a block of `size` bytes. No layout is so large that this
 /// overflows.
 fn pages(size: usize) -> usize {
     size.next_multiple_of(PAGE)

@@ -1,6 +1,6 @@
 //! Starts a Windows program by one interop socket after another, until interop starts it or no
-//! other socket is left. `interop_sockets.rs` chooses the next socket. What the program is for is
-//! unknown here.
+//! other socket is left. `interop_sockets.rs` chooses the next socket. This module does not know
+//! the program's purpose.
 
 use crate::interop::{self, Failure, Start};
 use crate::interop_sockets::Way;
@@ -53,7 +53,7 @@ where
     }
 }
 
-/// Runs a program to its end, without input. `prepare` makes the command anew for each socket.
+/// Runs a program to its end, without input. `prepare` makes a new command for each socket.
 ///
 /// # Errors
 /// See [`RunError`].

@@ -80,7 +80,7 @@ impl FromStr for UdpFiltering {
         let named = FILTERINGS.iter().find(|(name, _)| *name == text);
         named.map(|(_, filtering)| Self(*filtering)).ok_or_else(|| {
             let [(first, _), (second, _)] = FILTERINGS;
-            format!("'{text}' is no filtering of UDP; give {first} or {second}")
+            format!("'{text}' is not a kind of UDP filtering; give {first} or {second}")
         })
     }
 }
@@ -195,7 +195,7 @@ pub enum ConfigError {
     /// It is not a proxy.
     #[error("--via {shown}: {why}")]
     Via {
-        /// What was given, without user and password.
+        /// The given value, without user and password.
         shown: String,
         /// What is wrong with it.
         why: ProxyUrlError,

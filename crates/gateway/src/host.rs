@@ -1,6 +1,6 @@
-//! What other commands ask the host, without a tunnel: the relay's facts, and some properties of
-//! Windows and WSL. Each question is a process on the host that answers once and ends. Dropping the
-//! future ends the process.
+//! Questions of other commands to the host, without a tunnel: the relay's facts, and some
+//! properties of Windows and WSL. Each question is a process on the host that answers once and
+//! ends. Dropping the future ends the process.
 
 use crate::attempt::{self, Attempt, RunError};
 use crate::config::Placement;
@@ -73,7 +73,7 @@ pub async fn facts(relay: PathBuf, placement: Placement) -> Result<HostFacts, Ho
     ask(relay, placement, vec!["facts".into()]).await
 }
 
-/// What the host is, and what it can do by itself now: resolve `names`, connect to `targets`
+/// The host's facts, and what it can do by itself now: resolve `names`, connect to `targets`
 /// (`HOST:PORT`).
 ///
 /// # Errors

@@ -50,7 +50,8 @@ pub(crate) fn socket_path(runtime_dir: &Path) -> PathBuf {
 }
 
 impl Instance {
-    /// Becomes the one gateway of `runtime_dir`. The remains of a killed gateway are no hindrance.
+    /// Becomes the one gateway of `runtime_dir`. The remains of a killed gateway do not prevent
+    /// this.
     pub(crate) fn claim(runtime_dir: &Path) -> Result<Self, InstanceError> {
         let error = |path: &Path| {
             let path = path.to_path_buf();

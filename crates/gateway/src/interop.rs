@@ -15,9 +15,9 @@ const VARIABLE: &str = "WSL_INTEROP";
 /// The variable with this distro's name, which WSL sets in everything that it starts.
 const DISTRO: &str = "WSL_DISTRO_NAME";
 
-/// What /init writes to standard error if nothing answers at the socket, and if the socket cannot
-/// be reached (microsoft/WSL, `src/linux/init/util.cpp`, `UtilAcceptVsock`, `UtilConnectUnix`).
-/// These messages are in English only.
+/// The messages that /init writes to standard error if nothing answers at the socket, and if the
+/// socket cannot be reached (microsoft/WSL, `src/linux/init/util.cpp`, `UtilAcceptVsock`,
+/// `UtilConnectUnix`). They are in English only.
 const FAILURES: [(&str, &str); 2] =
     [("UtilAcceptVsock:", "accept4 failed"), ("UtilConnectUnix:", "connect failed")];
 
@@ -132,7 +132,7 @@ pub(crate) fn failure_in(words: &str) -> Option<Failure> {
 }
 
 impl Failure {
-    /// What failed, and what to try.
+    /// The failure, and what to try.
     pub(crate) fn text(&self, way: &Way) -> String {
         let next = if way.has_other {
             "another session's socket is tried"
@@ -204,8 +204,8 @@ pub enum InteropError {
     Disabled(io::Error),
     /// The file is not a Windows program.
     #[error(
-        "{} is no Windows program, so it is not started: another user may have put it there; look \
-         at it, and remove it",
+        "{} is not a Windows program, so it is not started: another user may have put it there; \
+         look at it, and remove it",
         .0.display()
     )]
     NotWindows(PathBuf),
@@ -433,7 +433,7 @@ mod tests {
         for program in ["init", "other"] {
             fs::write(root.0.join(program), "").unwrap();
         }
-        assert_eq!(found(), None, "this is no WSL");
+        assert_eq!(found(), None, "this is not WSL");
         root.write("a", &shown("enabled", "/other", "4d5a").replace("PF", "F"));
         assert_eq!(found(), Some((root.0.join("other"), false)));
         root.write("b", &shown("enabled", "/init", "4d5a"));

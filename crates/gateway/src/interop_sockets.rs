@@ -179,7 +179,7 @@ mod tests {
             self.0.join("WSL")
         }
 
-        /// A socket so many seconds old.
+        /// A socket that is `age` seconds old.
         fn socket(&self, name: &str, age: u64) -> UnixListener {
             let path = self.folder().join(name);
             let listener = UnixListener::bind(&path).unwrap();

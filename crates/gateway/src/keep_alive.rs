@@ -3,7 +3,7 @@
 //! WSL ends a distro 15 s (`general.instanceIdleTimeout`) after its last registered client, and
 //! only Windows processes that asked WSL's service for the distro are clients (microsoft/WSL,
 //! `src/windows/service/exe/LxssUserSession.cpp`, `_CreateInstance`). Neither the gateway nor the
-//! relay is one: the `wslhost.exe` behind `/run/WSL/1_interop` registers for no distro
+//! relay is one: the `wslhost.exe` that serves `/run/WSL/1_interop` registers for no distro
 //! (`src/windows/wslhost/main.cpp`). So this starts a client through interop, and again when it
 //! ends: `wsl.exe -d NAME --exec /bin/cat`. `wsl --terminate` and `--shutdown` still end the
 //! distro, and this process with it.
@@ -242,7 +242,7 @@ impl Note {
 
 impl Drop for Note {
     fn drop(&mut self) {
-        // A file that is left behind names a process that has ended.
+        // A file that remains names a process that has ended.
         let _ = fs::remove_file(&self.0);
     }
 }

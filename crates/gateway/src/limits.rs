@@ -15,11 +15,12 @@ pub struct BackOff {
 /// nothing.
 pub const MAX_LANES: usize = 16;
 
-/// What a relay may send on a new flow before the app's side of it is set up; see
+/// The bytes that a relay may send on a new flow before the app's side of it is set up; see
 /// [`wire::Session::widen`].
 pub const FIRST_WINDOW: u32 = 16 * 1024;
 
-/// Bytes staged for one write to a relay: two full turns. More delays control frames behind it.
+/// Bytes staged for one write to a relay: two full turns. More would delay the control frames that
+/// follow.
 pub const STAGING: usize = 128 * 1024;
 
 /// Bytes that a stream to or from a relay holds: as many as the kernel allows an unprivileged pipe.

@@ -1,5 +1,5 @@
-//! A socket between two of the gateway's processes: messages as JSON, each behind its length and
-//! the number of its descriptors, which come with its first byte (SCM_RIGHTS, unix(7)). Knows no
+//! A socket between two of the gateway's processes: messages as JSON, each after its length and the
+//! number of its descriptors, which come with its first byte (SCM_RIGHTS, unix(7)). Knows no
 //! message.
 //!
 //! An attacker may control the process at the other end: a message has a bound, surplus descriptors

@@ -199,7 +199,7 @@ impl Keeper {
     }
 
     /// Waits until there may be something to do: a new wish, a change of the kernel's network or of
-    /// resolv.conf, or a failed try. WSL writes resolv.conf anew on network changes; looking at it
+    /// resolv.conf, or a failed try. WSL rewrites resolv.conf on network changes; looking at it
     /// regularly also notices that a link has replaced it.
     async fn wait(
         &mut self,

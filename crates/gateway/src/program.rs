@@ -42,7 +42,7 @@ impl Kind {
         let word = |bytes: [u8; 4]| u16::from_le_bytes([bytes[0], bytes[1]]);
         if magic.starts_with(b"MZ") {
             // Microsoft, PE Format: the header's place stands at 0x3c, its machine field 4 bytes
-            // behind its signature. For a shorter file Windows gives the error.
+            // after the start of its signature. For a shorter file Windows gives the error.
             let machine =
                 at(0x3c).and_then(|place| at(u32::from_le_bytes(place).saturating_add(4)));
             return Ok(Self::Windows(machine.ok().and_then(|machine| match word(machine) {

@@ -1,6 +1,6 @@
-//! What the gateway publishes for the other distros, in the folder that WSL shares among them all
-//! (`/mnt/wsl`): the command, a socket that gives the status to every user, and `env.sh` for
-//! shells. Nothing there lets another user change the gateway.
+//! Publishes three things for the other distros in the folder that all distros share (`/mnt/wsl`):
+//! the command, a socket that gives the status to every user, and `env.sh` for shells. Nothing
+//! there lets another user change the gateway.
 //!
 //! WSL mounts `/mnt/wsl` as a tmpfs without options (microsoft/WSL, `src/linux/init/main.cpp`), so
 //! every user of every distro may write there (tmpfs(5): mode 1777). Anything at our place is
@@ -56,7 +56,7 @@ pub struct PublishError {
     source: io::Error,
 }
 
-/// What is published, until this is dropped.
+/// The published files, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Publication {
     /// Its path, for people.

@@ -1,7 +1,7 @@
 //! The streams between the gateway and a relay's standard input and output: the supervisor makes
 //! them, the engine uses them. Knows neither frames nor processes.
 //!
-//! A Linux program gets sockets, a pair for each direction: the kernel holds a pipe's lock while it
+//! A Linux program gets sockets, a pair for each direction. The kernel holds a pipe's lock while it
 //! copies, so that its two ends take turns, and allocates new pages; a socket moves the same bytes
 //! for less than half of the CPU time. A Windows program gets pipes: WSL's own program stands
 //! between, and whether it takes sockets is not documented.

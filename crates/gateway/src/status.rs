@@ -91,7 +91,7 @@ pub struct ProcessPrivileges {
     pub seccomp: bool,
     /// The version of Landlock that keeps it from files.
     pub landlock: Option<u32>,
-    /// What the machine refused of this, and why.
+    /// The steps of this that the machine refused, and why.
     pub missing: Vec<String>,
 }
 

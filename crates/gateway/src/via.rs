@@ -81,7 +81,8 @@ impl fmt::Display for Proxy {
 pub struct Via {
     /// The proxy.
     pub proxy: Proxy,
-    /// What goes directly, besides what only the relay's host can reach.
+    /// The destinations that are reached directly, besides those that only the relay's host can
+    /// reach.
     pub except: Vec<Except>,
 }
 
@@ -100,7 +101,7 @@ pub enum ViaRefusal {
 }
 
 impl Via {
-    /// What another process of the gateway gets, and the relay.
+    /// The settings that another process of the gateway gets, and the relay.
     pub(crate) fn settings(&self) -> ViaSettings {
         let proxy = match &self.proxy {
             Proxy::Url(url) => url.with_secrets(),
@@ -159,7 +160,7 @@ pub(crate) struct WayOut {
     names: Names,
     /// The peers of UDP source endpoints that have sent to stand-ins.
     peers: Peers,
-    /// What is wrong with the proxy, by the lanes whose relays say so.
+    /// The faults of the proxy, by the lanes whose relays report them.
     troubles: BTreeMap<usize, String>,
     /// The last trouble in the log, and since when: one that comes and goes with each connection
     /// must not fill it.

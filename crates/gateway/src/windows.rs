@@ -1,5 +1,5 @@
-//! What a relay for Windows needs from Windows at its start: folders, names of paths, and Windows'
-//! own messages about refusals.
+//! Everything that a relay for Windows needs from Windows at its start: folders, names of paths,
+//! and Windows' own messages about refusals.
 
 use crate::attempt::{self, RunError};
 use crate::interop::{self, InteropError, Start};
@@ -67,10 +67,11 @@ pub(crate) async fn local_app_data(relay: Option<&Path>) -> Result<PathBuf, Ques
 /// The folder that a variable of Windows names, as this distro sees it.
 ///
 /// A policy can forbid cmd.exe ("Prevent access to the command prompt") and any program
-/// (AppLocker), so there are three ways, the cheapest first: cmd.exe answers in a few hundredths of
-/// a second. powershell.exe takes a second; it is signed by Microsoft and lies on Windows' disk, so
-/// that policies and antivirus programs rarely object. The relay runs from the distro's disk here,
-/// which can take a minute (see [`crate::deploy`]), and it has no signature.
+/// (AppLocker), so there are three ways, the cheapest first. The first, cmd.exe, answers in a few
+/// hundredths of a second. The second, powershell.exe, takes a second; it is signed by Microsoft
+/// and lies on Windows' disk, so that policies and antivirus programs rarely object. The third is
+/// the relay, which runs from the distro's disk here: it can take a minute (see [`crate::deploy`]),
+/// and it has no signature.
 pub(crate) async fn folder(variable: &str, relay: Option<&Path>) -> Result<PathBuf, QuestionError> {
     let mut tried = Vec::new();
     for way in [Asking::Cmd, Asking::PowerShell].into_iter().chain(relay.map(Asking::Relay)) {

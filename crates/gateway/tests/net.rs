@@ -158,7 +158,7 @@ fn the_network_is_seen_without_the_tap() {
         let before = net.observe(TAP).await.unwrap();
         let (_tap, ..) = start().await;
         let observed = net.observe(TAP).await.unwrap();
-        assert_eq!(before, observed, "our own interface, routes and rules are no part of it");
+        assert_eq!(before, observed, "our own interface, routes and rules are left out");
         let net = |text: &str| text.parse::<IpNet>().unwrap();
         assert_eq!(observed.own, ["172.28.48.2".parse::<IpAddr>().unwrap()]);
         assert_eq!(observed.gateways, [NAT_GATEWAY.parse::<IpAddr>().unwrap()]);
@@ -306,8 +306,8 @@ fn the_interface_is_as_planned_and_silent() {
 #[test]
 fn applying_again_changes_nothing_and_cleans_up_after_others_of_us() {
     let Some(lab) = lab::lab_or_skip() else { return };
-    // What a killed run with another subnet left, and another program's rules: with our numbers,
-    // but without our mark.
+    // The remains of a killed run with another subnet, and another program's rules: with our
+    // numbers, but without our mark.
     vm(&lab, "ip rule add from 10.9.9.9 lookup main priority 30060 protocol 117");
     vm(&lab, "ip rule add to 10.9.9.1 lookup 30062 priority 30061 protocol 117");
     vm(&lab, "ip rule add from all iif lo lookup 30062 priority 30063 protocol 117");

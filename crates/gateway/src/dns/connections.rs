@@ -184,7 +184,7 @@ impl Connection {
         (!is_idle, self.last)
     }
 
-    /// Whether a whole query waits, such as a transfer behind answers that are still on their way.
+    /// Whether a whole query waits, such as a transfer that follows answers still on their way.
     fn has_query(&self) -> bool {
         let length = self.input.split_first_chunk::<LENGTH>();
         length.is_some_and(|(length, rest)| rest.len() >= usize::from(u16::from_be_bytes(*length)))

@@ -1,7 +1,7 @@
 //! DNS answers that must not name the host (DNS rebinding). The owner of any zone may answer with
-//! 127.0.0.1, an alias of the tunnel or an address of the host's adapters, and a web page of that
-//! zone, or a program that trusts the name, then speaks to the host's own services. Such records
-//! are left out.
+//! 127.0.0.1, an alias of the tunnel or an address of the host's adapters. A web page of that zone,
+//! or a program that trusts the name, then connects to the host's own services. Such records are
+//! removed.
 //!
 //! Only these records are left out, as in unbound (`priv_rrset_bad` in its iterator/iter_priv.c): a
 //! name with one node here and others elsewhere keeps the others. dnsmasq (`--stop-dns-rebind`)
@@ -32,7 +32,7 @@ pub struct Domain(String);
 
 /// It is not a domain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no domain; give one such as corp.example, or . for every name")]
+#[error("'{0}' is not a domain; give one such as corp.example, or . for every name")]
 pub struct NoDomain(String);
 
 impl FromStr for Domain {
@@ -327,7 +327,7 @@ const BLOCKED: u16 = 15;
 fn names(record: &Record, is_inside: impl Fn(IpAddr) -> bool) -> bool {
     use hickory_proto::serialize::binary::{BinEncodable as _, BinEncoder};
     let mut data = Vec::new();
-    // What cannot be written cannot be sent.
+    // A record that cannot be written cannot be sent.
     let written = record.data.emit(&mut BinEncoder::new(&mut data));
     written.is_err() || addresses(record.record_type(), &data).into_iter().any(is_inside)
 }

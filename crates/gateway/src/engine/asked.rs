@@ -168,8 +168,8 @@ fn take_one<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
 }
 
 impl Asked {
-    /// Whether so many of `capacity` DNS questions are under way that each further one needs an
-    /// owner.
+    /// Whether the DNS questions under way fill so much of `capacity` that each further one needs
+    /// an owner.
     pub(crate) fn is_crowded(&self, capacity: usize) -> bool {
         self.held.all * 4 >= capacity
     }

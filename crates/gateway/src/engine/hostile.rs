@@ -1,11 +1,11 @@
 //! The engine against a relay that sends anything, while apps of the VM go on: for the fuzzer, and
 //! as a property test.
 //!
-//! What runs is the product: engine, stack, lane, session and decoder. The input says what apps
-//! send and what the relay sends: sealed frames with ids that the relay was given, sealed frames of
-//! any bytes, and bytes that are no frames. Whatever the input, no relay may stop the gateway, make
-//! it spin, fill its memory, or have an app hear what no host has said to it. When the relay is
-//! gone, all that it held is gone.
+//! The test runs the product's own engine, stack, lane, session and decoder. The input says what
+//! apps send and what the relay sends: sealed frames with ids that the relay was given, sealed
+//! frames of any bytes, and bytes that do not form frames. For any input, the relay must not stop
+//! the gateway, make it spin or fill its memory, and an app must receive only what a host has sent
+//! to it. When the relay is gone, everything that it held is gone.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "a relay and a book look at a few kinds of frames each"
@@ -97,7 +97,7 @@ struct Conn {
     was_opened: bool,
 }
 
-/// What apps and the relay have done, as far as it decides what may reach an app.
+/// The actions of apps and of the relay that decide what may reach an app.
 #[derive(Default)]
 struct Book {
     conns: [Conn; APPS as usize],
@@ -191,7 +191,7 @@ impl World {
         }
     }
 
-    /// What must be true whatever has come.
+    /// Checks the conditions that hold for every input.
     fn judge(&mut self) {
         let open = self.gateway.engine.core.open();
         assert!(open.flows <= APPS.into() && open.dns_connections <= 1, "{open:?}");

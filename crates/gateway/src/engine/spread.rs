@@ -20,7 +20,7 @@ pub(crate) struct ShellDrops {
     pub(crate) unbound: u64,
     /// Packets to stand-ins that stand for no name.
     pub(crate) stand_ins: u64,
-    /// DNS messages that are no queries, and DNS connections beyond the limit.
+    /// DNS messages that are not queries, and DNS connections beyond the limit.
     pub(crate) dns: u64,
     /// DNS questions of an owner that has too many under way.
     pub(crate) dns_share: u64,
@@ -78,7 +78,7 @@ pub(crate) struct RelayCapacity {
     pub(crate) binds: usize,
 }
 
-/// What the relays that are ready take together; `None` if no relay is ready.
+/// The capacity of all ready relays together; `None` if no relay is ready.
 pub(crate) fn capacity(lanes: &mut [Lane]) -> Option<RelayCapacity> {
     let peers = lanes.iter_mut().filter_map(|lane| lane.ready()?.peer());
     peers

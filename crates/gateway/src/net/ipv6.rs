@@ -17,9 +17,9 @@ pub enum NoIpv6 {
     /// The kernel has one table for all IPv6 routes.
     #[error(
         "this kernel has no routing rules for IPv6 (it is built without \
-         CONFIG_IPV6_MULTIPLE_TABLES, like WSL's kernels up to 5.15.90.1), so the tunnel carries \
-         IPv4 alone and leaves IPv6 as it is: run `wsl --update` and then `wsl --shutdown` in \
-         Windows, or build your own kernel with that option"
+         CONFIG_IPV6_MULTIPLE_TABLES, like WSL's kernels up to 5.15.90.1). The tunnel carries only \
+         IPv4 and leaves IPv6 unchanged: run `wsl --update` and then `wsl --shutdown` in Windows, \
+         or build your own kernel with that option"
     )]
     NoRules,
     /// It refuses something else.
@@ -27,7 +27,7 @@ pub enum NoIpv6 {
         "this VM refuses what IPv6 in the tunnel needs, so the tunnel carries IPv4 alone: {reason}"
     )]
     Refused {
-        /// What failed, and the kernel's reason.
+        /// The failure, and the kernel's reason.
         reason: String,
     },
 }

@@ -1,6 +1,7 @@
 //! The kernel's addresses, routes and rules, by netlink: what exists ([`observe`], [`survey`]),
-//! what of it matters ([`capture`], [`subnet`], [`mod@uplink`], [`mod@ways`]), and what routes
-//! traffic to the TAP ([`routing`], `rules`). The only module that names netlink. Knows no frame.
+//! which parts of it matter ([`capture`], [`subnet`], [`mod@uplink`], [`mod@ways`]), and what
+//! routes traffic to the TAP ([`routing`], `rules`). The only module that names netlink. Knows no
+//! frame.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "netlink's messages and attributes are long open lists, of which each place here \
@@ -141,7 +142,7 @@ impl Net {
         Self::open_by::<TokioSocket>()
     }
 
-    /// As [`Net::open`], with another kind of socket: tests put another kernel behind it.
+    /// As [`Net::open`], with another kind of socket: tests connect it to another kernel.
     ///
     /// # Errors
     /// [`NetError::Socket`].

@@ -205,7 +205,7 @@ fn of_table(route: &RouteMessage, table: u32) -> RouteMessage {
     route
 }
 
-/// What distinguishes our routes: table, destination and MTU.
+/// The properties that distinguish our routes: table, destination and MTU.
 fn key_of(route: &RouteMessage) -> (u32, Option<IpNet>, Option<u32>) {
     let metrics = route.attributes.iter().filter_map(|attribute| match attribute {
         RouteAttribute::Metrics(metrics) => Some(metrics),
@@ -218,7 +218,7 @@ fn key_of(route: &RouteMessage) -> (u32, Option<IpNet>, Option<u32>) {
     (table_of(route), destination_of(route), mtu)
 }
 
-/// A rule or route that another program has removed meanwhile is no error.
+/// A rule or route that another program has removed meanwhile is not an error.
 fn unless_gone(removed: Result<(), NetError>) -> Result<(), NetError> {
     match removed {
         Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ESRCH)) => Ok(()),

@@ -21,11 +21,11 @@
 //! look-up nothing: there are two rules for each length.
 //!
 //! While the routes of our table carry the MTU of the host's way out ([`Plan::way_mtu`]), TCP has a
-//! table of its own, with the same routes and without that MTU: before each rule for our table
-//! stands one for the TCP table, with the same selectors and `ipproto tcp`. Datagrams and pings
-//! then get their real MTU, also in a look-up without a protocol (`ip route get`). TCP keeps
-//! segments as large as the TAP takes, since the gateway ends its connections and no segment of the
-//! VM travels further. A kernel before 4.17 ignores `ipproto`: then the MTU applies to nothing.
+//! table of its own, with the same routes and without that MTU. Each rule for our table follows one
+//! for the TCP table with the same selectors and `ipproto tcp`. Datagrams and pings then get their
+//! real MTU, also in a look-up without a protocol (`ip route get`). TCP keeps segments as large as
+//! the TAP takes, since the gateway ends its connections and no segment of the VM travels further.
+//! A kernel before 4.17 ignores `ipproto`: then the MTU applies to nothing.
 //!
 //! U is for the addresses on WSL's own network behind a NAT ([`mod@super::uplink`]), from which
 //! apps also start conversations: WebRTC, and programs that bind to an address. Answers are

@@ -48,7 +48,7 @@ impl Net {
     /// Reads everything.
     ///
     /// # Errors
-    /// The kernel did not answer. A machine without IPv6 is no error.
+    /// The kernel did not answer. A machine without IPv6 is not an error.
     pub async fn survey(&self) -> Result<Survey, NetError> {
         // The only other output of `wslinfo` is its usage.
         let wslinfo = wsl::wslinfo().await.ok().flatten();

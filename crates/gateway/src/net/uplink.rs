@@ -1,6 +1,6 @@
-//! Which of this machine's own addresses are on the network that WSL gives the VM, where a VPN
-//! drops what apps send: from these addresses new conversations go to the TAP, and only answers to
-//! peers that came in there stay (rules U). Pure.
+//! Finds this machine's own addresses on the network that WSL gives the VM, where a VPN drops what
+//! apps send. New conversations from these addresses go to the TAP; only answers to peers that came
+//! in there stay (rules U). Pure.
 
 use std::net::IpAddr;
 

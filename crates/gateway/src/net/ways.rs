@@ -112,7 +112,7 @@ mod tests {
         super::ways(observed, vpn, Families::V4AndV6)
     }
 
-    /// Routes as `ip route` writes them, the device behind `dev`.
+    /// Routes as `ip route` writes them, the device after `dev`.
     fn route(text: &str) -> MainRoute {
         let words: Vec<&str> = text.split_whitespace().collect();
         let after = |word: &str| words.iter().skip_while(|found| **found != word).nth(1).copied();

@@ -18,7 +18,7 @@ use std::fmt::Display;
 pub(crate) struct Confined {
     /// The version of Landlock that keeps it from files.
     pub(crate) landlock: Option<u32>,
-    /// What could not be given up, and why.
+    /// The rights that could not be given up, and why.
     pub(crate) missing: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a confined process may do with files (Landlock, landlock(7)). A kernel that knows only some
+//! The access of a confined process to files (Landlock, landlock(7)). A kernel that knows only some
 //! of the rules enforces those.
 
 use super::Role;

@@ -62,7 +62,7 @@ pub(crate) enum ToNetwork {
 pub(crate) enum FromNetwork {
     /// The first message: the confinement of this process.
     Confined(Confined),
-    /// Netlink works, and what a killed gateway left behind is withdrawn.
+    /// Netlink works, and the remains of a killed gateway are withdrawn.
     Ready,
     /// Netlink does not work.
     Failed(String),

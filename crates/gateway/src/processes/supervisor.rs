@@ -150,9 +150,9 @@ impl Processes {
         }
     }
 
-    /// Starts the relays, and gives the engine what it needs. What is given is not kept here, so
-    /// that it disappears with the engine. If the first relay cannot be started, that is an error
-    /// at once: the cause is in the command's options.
+    /// Starts the relays, and gives the engine what it needs. Nothing of that is kept here, so that
+    /// it disappears with the engine. If the first relay cannot be started, that is an error at
+    /// once: the cause is in the command's options.
     async fn begin_engine(
         &mut self,
         settings: &Settings,

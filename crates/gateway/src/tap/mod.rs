@@ -68,7 +68,7 @@ pub enum TapError {
     },
     /// Another program owns it, or it is not a TAP.
     #[error(
-        "the interface {name} belongs to another program or is no TAP: end that program (an \
+        "the interface {name} belongs to another program or is not a TAP: end that program (an \
          underpass of another distro?) or choose another name with --tap"
     )]
     Busy {

@@ -59,8 +59,8 @@ super::reasons! {
      ({2}): run underpass as root, or as root write 1 to {3}/status and to {4}/WSLInterop" =>
         "内核中用于 Windows 程序的项（在 {1} 中）已被禁用，且无法启用（{2}）：请以 root 身份运行 \
          underpass，或以 root 身份把 1 写入 {3}/status 和 {4}/WSLInterop";
-    "{1} is no Windows program, so it is not started: another user may have put it there; look at \
-     it, and remove it" =>
+    "{1} is not a Windows program, so it is not started: another user may have put it there; look \
+     at it, and remove it" =>
         "{1} 不是 Windows 程序，没有启动：可能是其他用户放在那里的；请查看并删除";
     "nothing starts Windows programs here: {1} of WSL is not there, nor an entry for them in {2}; \
      is this WSL, with interop (see [interop] in /etc/wsl.conf)?" =>
@@ -101,18 +101,17 @@ super::reasons! {
         "无法打开 netlink 套接字，不能读取或设置内核的路由：{1}";
     "no permission for {1}: run as root (it takes CAP_NET_ADMIN)" =>
         "没有执行 {1} 的权限：请以 root 身份运行（需要 CAP_NET_ADMIN）";
-    "there is no interface {1}: it was removed, by whom the kernel does not tell; start the \
-     gateway anew" =>
-        "网卡 {1} 不存在：它已被删除；请重新启动网关";
+    "there is no interface {1}: another program has removed it; start the gateway again" =>
+        "网卡 {1} 不存在：它已被其他程序删除；请重新启动网关";
     "{1} failed: {2}" => "{1} 失败：{2}";
     "IPv6 is off in this VM (sysctl net.ipv6.conf.all.disable_ipv6, or ipv6.disable=1 on the \
      kernel's command line)" =>
         "此虚拟机关闭了 IPv6（sysctl `net.ipv6.conf.all.disable_ipv6`，或内核命令行中的 \
          ipv6.disable=1）";
     "this kernel has no routing rules for IPv6 (it is built without CONFIG_IPV6_MULTIPLE_TABLES, \
-     like WSL's kernels up to 5.15.90.1), so the tunnel carries IPv4 alone and leaves IPv6 as it \
-     is: run `wsl --update` and then `wsl --shutdown` in Windows, or build your own kernel with \
-     that option" =>
+     like WSL's kernels up to 5.15.90.1). The tunnel carries only IPv4 and leaves IPv6 unchanged: \
+     run `wsl --update` and then `wsl --shutdown` in Windows, or build your own kernel with that \
+     option" =>
         "内核不支持 IPv6 策略路由（编译时未启用 CONFIG_IPV6_MULTIPLE_TABLES，WSL 内核直到 \
          5.15.90.1 都是如此），隧道只承载 IPv4，IPv6 保持原样：请在 Windows 中依次执行 `wsl \
          --update` 和 `wsl --shutdown`，或在编译自定义内核时启用该选项";
@@ -137,7 +136,7 @@ super::reasons! {
     "the relay has not said hello within {1} s: {2}" => "中继程序在 {1} 秒内没有完成握手：{2}";
     "the process {1} of the gateway cannot be started: {2}" => "无法启动网关的进程 {1}：{2}";
     "the process {1} of the gateway (pid {2}) ended: {3}" => "网关的进程 {1}（pid {2}）已退出：{3}";
-    "'{1}' is no domain; give one such as corp.example, or . for every name" =>
+    "'{1}' is not a domain; give one such as corp.example, or . for every name" =>
         "“{1}”不是域；请写 corp.example 这样的域，或用 . 表示所有域名";
     "there is no /dev/net/tun, so no TAP can be made: the kernel's TUN driver is not loaded, and \
      WSL alone can load it, when its VM starts. In %UserProfile%\\.wslconfig, under [wsl2], take \
@@ -150,8 +149,8 @@ super::reasons! {
          启用 CONFIG_TUN=y。然后在 Windows 中执行 `wsl --shutdown`";
     "no permission to make the TAP {1}: run as root (it takes CAP_NET_ADMIN)" =>
         "没有创建 TAP {1} 的权限：请以 root 身份运行（需要 CAP_NET_ADMIN）";
-    "the interface {1} belongs to another program or is no TAP: end that program (an underpass of \
-     another distro?) or choose another name with --tap" =>
+    "the interface {1} belongs to another program or is not a TAP: end that program (an underpass \
+     of another distro?) or choose another name with --tap" =>
         "网卡 {1} 属于其他程序，或者不是 TAP：请结束该程序（可能是另一个发行版中的 underpass），或\
          用 --tap 换一个名称";
     "{1} cannot be an interface's name: choose one of 1 to 15 letters, digits, '-', '_' or '.' \

@@ -191,7 +191,7 @@ fn domains_are_read_and_shown() {
     let too_long = [format!("{longest}x"), format!("{longest}xx.test")];
     for nonsense in odd.into_iter().chain(too_long.iter().map(String::as_str)) {
         let error = nonsense.parse::<Domain>().unwrap_err().to_string();
-        assert!(error.contains(&format!("'{nonsense}' is no domain; give one")), "{error}");
+        assert!(error.contains(&format!("'{nonsense}' is not a domain; give one")), "{error}");
     }
 }
 

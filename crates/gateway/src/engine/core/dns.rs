@@ -112,7 +112,7 @@ impl<D: Device> Core<D> {
             let read = self.stack.read(flow, appetite, |piece| connection.read(piece));
             let query = match connection.next(now) {
                 Next::Query(query) => query,
-                // Answers that were written make room for queries that wait behind them.
+                // Answers that were written make room for waiting queries.
                 Next::Nothing if read == 0 && !self.dns.write(&mut self.stack, flow) => break,
                 Next::Nothing => continue,
                 // Its server's bytes come after all of ours.

@@ -1,5 +1,5 @@
-//! What the stack reports: connects, changes of connections, datagrams, queries and pings of the
-//! VM's apps.
+//! Handles the stack's reports: connects, changes of connections, datagrams, queries and pings of
+//! the VM's apps.
 
 use super::{Core, on_wire};
 use crate::engine::asked::{Asker, Question};

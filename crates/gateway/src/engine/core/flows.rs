@@ -1,8 +1,8 @@
 //! TCP connections that relays serve: what the engine keeps of each, beside the stack's state and
 //! the session's.
 //!
-//! A connection can end in the stack before its relay has the app's end of stream, which goes
-//! behind the app's last bytes. Until then it stays here.
+//! A connection can end in the stack before its relay has the app's end of stream, which follows
+//! the app's last bytes. Until then it stays here.
 
 use super::on_wire;
 use crate::lane::Lane;

@@ -1,5 +1,5 @@
-//! What relays say: outcomes of connects, bytes and datagrams for the VM's apps, answers, and facts
-//! of their host.
+//! Handles the frames of relays: outcomes of connects, bytes and datagrams for the VM's apps,
+//! answers, and facts of their host.
 
 use super::Core;
 use crate::engine::asked::{Asker, Kind, Question};

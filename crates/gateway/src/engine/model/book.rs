@@ -82,7 +82,7 @@ pub(super) struct Book {
     pub(super) to_server: BTreeMap<u64, (Sent, Reply)>,
     pub(super) to_app: BTreeMap<u64, Sent>,
     pub(super) numbers: u64,
-    /// Queries over UDP by their ids, with what comes of them; those that are answered go.
+    /// Queries over UDP by their ids, with their outcomes; answered queries are removed.
     pub(super) queries: BTreeMap<u16, Answering>,
     /// Echo requests by their sequence numbers, with the host and whether it answers.
     pub(super) pings: BTreeMap<u16, (u8, usize, bool)>,
@@ -165,7 +165,7 @@ impl Book {
 
     pub(super) fn app_reads(&mut self, conn: usize, bytes: &[u8]) {
         let it = self.conn(conn);
-        assert!(!it.app_saw_fin, "connection {conn}: bytes behind the end");
+        assert!(!it.app_saw_fin, "connection {conn}: bytes after the end");
         let (from, sent) = (it.app_read, it.server_sent);
         it.app_read += bytes.len() as u64;
         assert!(
@@ -201,7 +201,7 @@ impl Book {
         let it = self.conn(conn);
         assert!(
             !it.server_saw_fin && !it.server_saw_reset,
-            "connection {conn}: bytes behind the end"
+            "connection {conn}: bytes after the end"
         );
         let (from, sent) = (it.server_got, it.app_sent);
         it.server_got += bytes.len() as u64;

@@ -17,7 +17,7 @@ const SEEDS: [u64; 7] = [
     8_027_037_670_869_391_123,
     // A SYN that was overtaken by its whole connection opens another one, which the app refuses.
     3_893_255_993_204_677_575,
-    // A FIN behind data that the app's window had no room for.
+    // A FIN after data that the app's window had no room for.
     7_907_706_110_295_044_336,
     // The ACK of our FIN stood only in a FIN that overtook the data before it, and was dropped with
     // it: our FIN came again, to a kernel that had forgotten the connection.
@@ -62,7 +62,7 @@ pub(super) fn programs() -> Vec<Program> {
                 },
             ),
         },
-        // A server that reset right behind its accept was taken for one that refuses.
+        // A server that reset right after its accept was taken for one that refuses.
         Program {
             seed: 4_790_089_906_432_986_455,
             setting: Setting::PLAIN,

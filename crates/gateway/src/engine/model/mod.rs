@@ -1,7 +1,7 @@
 //! The whole tunnel against a model: random programs of apps, servers, relays and losses, in
 //! virtual time.
 //!
-//! What runs is the product: the engine with its stack, its lanes and their sessions. Around it
+//! The test runs the product's own engine with its stack, its lanes and their sessions. Around it
 //! stand the app's kernel (smoltcp, `vm.rs`), a link that loses packets and lets them overtake each
 //! other (`link.rs`), and pretend relays with the product's own session and decoder (`relay.rs`).
 //! The book (`book.rs`) knows what each side has done, and judges at once what the other side sees:
@@ -39,8 +39,8 @@ const PROGRAMS: u64 = 10_000;
 /// Tests that share them, so that they run side by side.
 const SHARES: u64 = 4;
 
-/// After the last act nothing is lost for so long before everything is judged; then stalled sides
-/// continue for as long.
+/// After the last act nothing is lost for this long before everything is judged; then stalled sides
+/// continue for the same time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// After this time UDP sockets and questions of a gateway without apps are gone (RFC 4787 REQ-5).
@@ -140,7 +140,7 @@ impl World {
                 .into_iter()
                 .flatten()
                 .min();
-            // What is due at once had its turn, and is due again a little later.
+            // Work that is due at once had its turn, and is due again a little later.
             let soon = self.gateway.now + Duration::from_micros(500);
             let next = next.map_or(end, |at| at.max(soon));
             if next >= end {

@@ -66,7 +66,7 @@ pub(super) struct Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Connect(Plan),
-    /// Queries one behind the other over one TCP connection to the gateway's DNS, in pieces of
+    /// Queries one after the other over one TCP connection to the gateway's DNS, in pieces of
     /// `step` bytes.
     DnsConnection {
         queries: u8,
@@ -149,9 +149,9 @@ pub(super) enum AppEnd {
     AfterServer,
     /// Ends its direction after its bytes and exits; a minute later its kernel forgets it.
     Exit,
-    /// Resets after having read so many bytes.
+    /// Resets after having read `read` bytes.
     Abort { read: u64 },
-    /// Its kernel forgets it silently after it has read so many bytes.
+    /// Its kernel forgets it silently after it has read `read` bytes.
     Vanish { read: u64 },
 }
 
@@ -181,7 +181,7 @@ pub(super) enum ServerEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reads {
     Eagerly,
-    /// So many bytes each 10 ms.
+    /// The given number of bytes every 10 ms.
     Slowly(u16),
     /// Nothing until long after the program.
     NotUntilTheEnd,

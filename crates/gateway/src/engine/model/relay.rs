@@ -303,7 +303,7 @@ impl Relay {
         !due.is_empty()
     }
 
-    /// The servers read what they may, and see the end behind it.
+    /// The servers read what they may, and see the end after it.
     fn serve(&mut self, now: Instant) -> bool {
         let mut moved = false;
         let Sockets { open, book, is_released, .. } = &mut self.sockets;
@@ -451,7 +451,7 @@ impl Around<'_> {
                 // When a UDP socket makes room for another, its Unbind overtakes its last
                 // datagrams.
                 let Some(app) = self.binds.get_mut(&bind.0) else { return };
-                assert!(app.port() == 0 || *app == sent.app, "two apps behind one UDP socket");
+                assert!(app.port() == 0 || *app == sent.app, "two apps share one UDP socket");
                 *app = sent.app;
                 answer_datagram(session, &mut sockets.book, bind, sent, reply);
             }

@@ -1,4 +1,4 @@
-//! What the status says of the tunnel in each state, and how full its tables are.
+//! The status of the tunnel in each state, and how full its tables are.
 
 use super::World;
 use super::program::{
@@ -133,7 +133,7 @@ fn a_status_counts_what_is_open_and_what_has_passed() {
     );
     assert_eq!(limit(&status, "tcp-pending"), (0, MAX_HALF_OPEN as u64));
     assert_eq!((limit(&status, "questions").0, limit(&status, "pings").0), (1, 1));
-    // What a relay carried stays counted when it is gone.
+    // The traffic of a relay stays counted after the relay is gone.
     for lane in 0..2 {
         world.act(Act { at_ms: 0, what: What::Dies { lane } });
     }

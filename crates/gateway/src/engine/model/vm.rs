@@ -98,7 +98,7 @@ struct App {
     fate: Fate,
 }
 
-/// What becomes of an app's socket.
+/// The fate of an app's socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Lives,
@@ -540,7 +540,7 @@ impl Act<'_> {
             self.book.app_sees_fin(conn);
             moved = true;
         }
-        // Unread bytes hide the end behind them.
+        // Unread bytes hide the end that follows them.
         let is_over = socket.state() == State::Closed && !socket.can_recv();
         if is_over
             && !self.book.conns[conn].app_saw_fin

@@ -1,6 +1,6 @@
 //! The windows that apps have announced. Their kernel here is smoltcp, which cuts data beyond its
-//! window and still takes the FIN behind them, so that an app would see an end too early. Linux
-//! takes such a FIN only when the cut data have come again (`tcp_data_queue` in
+//! window and still takes the FIN that follows them, so that an app would see an end too early.
+//! Linux takes such a FIN only when the cut data have come again (`tcp_data_queue` in
 //! net/ipv4/tcp_input.c). Data beyond the window occur when smoltcp repeats a segment after equal
 //! ACKs: it does not check the window there.
 

@@ -1,4 +1,4 @@
-//! What stands around the engine in tests and under the fuzzer: the TAP, the pipes to relays, the
+//! The engine's surroundings in tests and under the fuzzer: the TAP, the pipes to relays, the
 //! supervisor and the network's process. All of it is in memory, and nothing wakes anything: the
 //! test polls after each change. Time is virtual.
 

@@ -25,7 +25,7 @@ use std::time::Instant;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// What each relay may ask of the gateway, as the lanes' hello says.
+/// The limits that the lanes' hello offers each relay.
 const OFFERED: LaneLimits = LaneLimits { flows: 4096, binds: 4096 };
 
 thread_local! {
@@ -174,7 +174,7 @@ impl Gateway {
     }
 }
 
-/// Starts the relay that a lane waits for, with pipes of so many bytes.
+/// Starts the relay that a lane waits for, with pipes of `bytes` bytes.
 pub(crate) fn start(answer: oneshot::Sender<Result<Relay, String>>, bytes: usize) -> Pipes {
     let pipes = Pipes { up: Pipe::new(bytes), down: Pipe::new(bytes) };
     let relay = Relay {
@@ -197,7 +197,7 @@ pub(crate) trait World {
     /// The supervisor's work: it starts and ends relays.
     fn serve(&mut self, request: Request);
 
-    /// All but the engine go on at this moment. Returns whether anything moved.
+    /// All parts except the engine go on at this moment. Returns whether anything moved.
     fn step(&mut self) -> bool;
 
     /// The engine has ended.

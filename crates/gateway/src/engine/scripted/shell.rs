@@ -1,5 +1,5 @@
-//! What the network's process and the status learn from relays, and what happens to traffic that
-//! cannot be carried.
+//! The facts that the network's process and the status get from relays, and the fate of traffic
+//! that cannot be carried.
 
 use super::*;
 use crate::limits::{DNS_TIDY_EVERY, WITHDRAW_AFTER};
@@ -20,7 +20,7 @@ fn the_networks_process_gets_a_hosts_facts_and_their_changes() {
     let mut world = World::new(&ONE);
     assert_eq!(*world.gateway.wishes.borrow(), Wish::default());
     world.settle();
-    // Changes before the answer cause one more question behind it.
+    // Changes before the answer cause one more question after it.
     world.send(0, &Frame::Changed);
     world.send(0, &Frame::Changed);
     world.tell_facts(0, &named("first"));
