@@ -101,7 +101,7 @@ pub struct Proxy {
     pub pac_url: Option<String>,
     /// The proxy, as Windows writes it: `host:port`, or `http=host:port;https=host:port`.
     pub proxy: Option<String>,
-    /// What bypasses it, separated by semicolons.
+    /// The destinations that bypass it, separated by semicolons.
     pub bypass: Option<String>,
 }
 

@@ -143,7 +143,7 @@ pub enum Frame<'a> {
     Failed { flow: FlowId, reason: ConnectFailure, os_code: i32 },
     /// Both: bytes of the stream; spends credit.
     Data { flow: FlowId, bytes: &'a [u8] },
-    /// Both: so many bytes were taken from the flow; as many more may come.
+    /// Both: `bytes` bytes were taken from the flow; the same number may follow.
     Credit { flow: FlowId, bytes: u32 },
     /// Both: no more bytes will come in this direction.
     Fin { flow: FlowId },
@@ -213,8 +213,8 @@ impl Family {
     }
 }
 
-/// Why the byte stream cannot be read on. All but [`FrameError::UnknownKind`] are final: the next
-/// frame's start is lost.
+/// Why the byte stream cannot be read on. All except [`FrameError::UnknownKind`] are final: the
+/// next frame's start is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The length field is over the limit.
@@ -602,7 +602,7 @@ fn window(r: &mut Reader<'_>) -> Result<u32, Malformed> {
     r.u32().and_then(|w| if w <= MAX_WINDOW { Ok(w) } else { Err(Malformed) })
 }
 
-/// The rest of a payload as text of at most so many bytes.
+/// The rest of a payload as text of at most `most` bytes.
 fn text<'a>(r: &mut Reader<'a>, most: usize) -> Result<&'a str, Malformed> {
     let bytes = r.rest();
     if bytes.len() > most {

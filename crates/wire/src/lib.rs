@@ -1,11 +1,12 @@
 //! The protocol between the gateway and its relay, without any I/O.
 //!
 //! Two programs stand at the ends of a pair of pipes: the gateway (in the VM) and the relay (on the
-//! host). This crate gives both of them the same three things: [`frame`], the form of a message in
-//! the byte stream; [`seal`], which detects lost bytes before later bytes are used; and
-//! [`session`], which decides what may be sent when (hello, credit, fair turns, heartbeat). Bytes
-//! come in, bytes go out, the time is an argument: nothing here knows a pipe, a socket, an IP
-//! packet, an async runtime or a clock. `README.md` beside this crate is the specification.
+//! host). This crate gives both of them the same three modules. The module [`frame`] defines the
+//! form of a message in the byte stream. The module [`seal`] detects lost bytes before later bytes
+//! are used. The module [`session`] decides what may be sent when (hello, credit, fair turns,
+//! heartbeat). Bytes come in, bytes go out, the time is an argument: nothing here knows a pipe, a
+//! socket, an IP packet, an async runtime or a clock. `README.md` beside this crate is the
+//! specification.
 #![forbid(unsafe_code)]
 
 pub mod access;

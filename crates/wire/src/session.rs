@@ -30,7 +30,7 @@ pub enum Role {
     Relay,
 }
 
-/// What a [`Source`] will have after a pull.
+/// Whether a [`Source`] has more after a pull.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     /// More, at once.

@@ -12,7 +12,7 @@ pub const HOSTS_OWN: &str = "windows";
 pub struct ViaSettings {
     /// The proxy's URL, with user and password if it needs them, or [`HOSTS_OWN`].
     pub proxy: String,
-    /// What bypasses it: networks, `.domain`s and names.
+    /// The destinations that bypass it: networks, `.domain`s and names.
     pub except: Vec<String>,
 }
 

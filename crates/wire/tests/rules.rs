@@ -1,5 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
-//! What a session does with each frame (the rules of README.md), one frame at a time.
+//! A session's reaction to each frame (the rules of README.md), one frame at a time.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};

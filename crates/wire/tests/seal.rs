@@ -94,7 +94,7 @@ proptest! {
             prop_assert_eq!(&got[..], &sent[..got.len()]);
             prop_assert!(matches!(error, Some(FrameError::Damaged { .. })), "{:?}", error);
         } else {
-            // The hello has no seal of its own: no frame behind a damaged one is delivered.
+            // The hello has no seal of its own: no frame after a damaged one is delivered.
             prop_assert!(got.len() <= 1 || got[..] == sent[..got.len()], "{got:?}");
             prop_assert!(error.is_some());
         }
