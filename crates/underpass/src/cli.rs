@@ -242,8 +242,8 @@ mod tests {
         command.get_subcommands().flat_map(|command| leaves(command, &words)).collect()
     }
 
-    /// What `underpass` is called with in a line of a shell: `eval "$(underpass x)"`, `underpass x
-    /// >file # comment`.
+    /// The arguments of a call of `underpass` in a line of a shell: `eval "$(underpass x)"`,
+    /// `underpass x >file # comment`.
     fn call(line: &str) -> Option<Vec<&str>> {
         let call = &line[line.find("underpass ")?..];
         let ends = |(at, letter): &(usize, char)| {

@@ -29,7 +29,7 @@ pub(crate) fn start(level: &str, file: Option<&Path>) -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     let is_coloured = colour::is_wanted(ColorChoice::Auto, io::stderr().is_terminal());
     let log = tracing_subscriber::fmt().with_env_filter(filter).fmt_fields(fields());
-    // What the link leads to may be a pipe, or the terminal of the user who called sudo: it is open
+    // The link's target may be a pipe, or the terminal of the user who called sudo: it is open
     // already.
     match file.filter(|path| *path != Path::new(STANDARD_ERROR)) {
         Some(path) => {
@@ -59,7 +59,7 @@ pub(crate) fn start_for_supervisor(level: &str) {
 /// Writes a line of such a process to this one's log.
 pub(crate) fn line(text: &str) {
     let line = format!("{text}\n");
-    // Where the log cannot be written nobody can be told.
+    // A log that cannot be written cannot report its own failure.
     let _ = match FILE.get() {
         Some(file) => Shared(file).write_all(line.as_bytes()),
         None => io::stderr().write_all(line.as_bytes()),
@@ -96,7 +96,7 @@ fn fields() -> impl for<'writer> FormatFields<'writer> + Send + Sync + 'static {
     debug_fn(one).delimited(" ")
 }
 
-/// A file that is put aside (as `NAME.old`) and begun anew before it grows beyond a bound.
+/// A file that is put aside (as `NAME.old`) and started again before it grows beyond a bound.
 #[derive(Debug)]
 struct Bounded {
     path: PathBuf,
@@ -169,7 +169,7 @@ mod tests {
                 tracing::warn!(lane = 0, said, error = %said, "the relay says: {said}\nand more");
             });
             let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-            // What is coloured is not what others said.
+            // Only our own words are coloured, not those of others.
             let plain =
                 text.replace("\u{1b}[0m", "").replace("\u{1b}[2m", "").replace("\u{1b}[33m", "");
             assert_eq!(messages::printable(&plain), plain, "{text:?}");

@@ -1,4 +1,4 @@
-//! The command `underpass`: options, output, exit codes. What it does is `gateway`'s.
+//! The command `underpass`: options, output, exit codes. The crate `gateway` does the work.
 #![forbid(unsafe_code)]
 
 mod attach;
@@ -268,7 +268,7 @@ fn say(text: &Text) {
 }
 
 fn tell(line: &str) {
-    // Whoever closed standard output does not want to know.
+    // A closed standard output is not an error.
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{}", printable(line)).and_then(|()| stdout.flush());
 }
@@ -299,7 +299,7 @@ fn print_json(document: &str) -> anyhow::Result<()> {
     print_exactly(printable_json(document).as_bytes())
 }
 
-/// To standard output; whoever closed it does not want to know.
+/// Writes to standard output; a closed one is not an error.
 fn print_exactly(text: &[u8]) -> anyhow::Result<()> {
     match io::stdout().write_all(text) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -92,7 +92,8 @@ async fn connect(to: SocketAddr, own: &[Origin]) -> io::Result<()> {
     tcp::connect_from(to, from(to.ip(), own)?.as_ref()).await.map(drop)
 }
 
-/// Whence another machine is reached without the tunnel; this one by any way.
+/// The origin from which another machine is reached without the tunnel. This machine is reached by
+/// any way.
 fn from(to: IpAddr, own: &[Origin]) -> io::Result<Option<Origin>> {
     if to.is_loopback() {
         return Ok(None);

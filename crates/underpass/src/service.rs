@@ -47,7 +47,7 @@ const UP: &str = "underpass: up";
 /// How long the signal that ended `wsl.exe` may take to reach this process.
 const SIGNAL_PATIENCE: Duration = Duration::from_millis(200);
 
-/// What systemd expects of a service that is up, and where (`sd_notify(3)`).
+/// The state that a service sends to systemd when it is up (`sd_notify(3)`).
 const READY: &str = "READY=1";
 /// See [`READY`].
 const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
@@ -55,7 +55,7 @@ const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 /// Writes the unit for a helper distro, and has systemd start it, now and with the distro.
 ///
 /// # Errors
-/// There is no systemd, the file is somebody else's or cannot be written, or systemd refuses.
+/// There is no systemd, the file is not Underpass's own or cannot be written, or systemd refuses.
 pub(crate) fn install(distro: &str) -> anyhow::Result<()> {
     ensure!(
         Path::new(BOOTED).is_dir(),
@@ -88,7 +88,7 @@ pub(crate) fn install(distro: &str) -> anyhow::Result<()> {
 /// Has systemd stop the service and forget it, and removes the unit.
 ///
 /// # Errors
-/// The file is somebody else's or cannot be removed, or systemd refuses.
+/// The file is not Underpass's own or cannot be removed, or systemd refuses.
 pub(crate) fn remove() -> anyhow::Result<()> {
     let Some(text) = written()? else {
         bail!("the service is not installed: {FILE} does not exist")
@@ -100,7 +100,8 @@ pub(crate) fn remove() -> anyhow::Result<()> {
     systemctl(&["daemon-reload"])
 }
 
-/// What systemd says of the service, such as `active` or `failed`; `not installed` without a unit.
+/// The state of the service in systemd, such as `active` or `failed`; `not installed` without a
+/// unit.
 ///
 /// # Errors
 /// systemd cannot be asked.
@@ -159,8 +160,8 @@ fn remove_program() -> io::Result<()> {
     Ok(())
 }
 
-/// What the unit runs: `wsl.exe` stays with the tunnel of a helper distro, and systemd is notified
-/// when traffic flows. Returns when `stop` is ready.
+/// The command that the unit runs: `wsl.exe` stays with the tunnel of a helper distro, and systemd
+/// is notified when traffic flows. Returns when `stop` is ready.
 ///
 /// # Errors
 /// `wsl.exe` cannot be started, or it ended.
@@ -187,8 +188,8 @@ pub(crate) async fn run(distro: &str, stop: impl Future<Output = ()>) -> anyhow:
     bail!("wsl.exe {} ended ({ended})", words.join(" "))
 }
 
-/// Sends a state to the socket that systemd names, if it names one: a path, or behind `@` an
-/// abstract name.
+/// Sends a state to the socket that systemd names, if it names one: a path, or an abstract name
+/// after `@`.
 fn notify(socket: Option<&OsStr>, state: &str) -> io::Result<()> {
     let Some(socket) = socket else { return Ok(()) };
     let address = match socket.as_bytes().strip_prefix(b"@") {

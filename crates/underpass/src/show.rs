@@ -17,7 +17,7 @@ pub(crate) fn announcement(status: &Status, language: Language) -> Vec<String> {
     lines
 }
 
-/// What `underpass up` says of a networking mode of WSL's that is not the default one.
+/// The sentence of `underpass up` for a networking mode of WSL other than the default.
 fn mode_line(mode: &str) -> Option<&'static Sentence> {
     match mode {
         "mirrored" => Some(&command::MIRRORED),
@@ -242,7 +242,7 @@ impl Words {
         }
     }
 
-    /// What a process of the gateway may do, and a line for each step that the machine refused.
+    /// The rights of a process of the gateway, and a line for each step that the machine refused.
     fn privileges(self, of: &ProcessPrivileges) -> String {
         let mut may = vec![if of.user == 0 {
             self.word(&words::ROOT)

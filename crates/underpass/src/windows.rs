@@ -28,7 +28,7 @@ pub(crate) struct Relay {
     pub(crate) source: Source,
 }
 
-/// What a relay said of Windows, or why it said nothing.
+/// A relay's answer about Windows, or why there is no answer.
 pub(crate) struct Asked<T> {
     pub(crate) relay: Relay,
     pub(crate) outcome: Result<T, HostError>,

@@ -180,13 +180,14 @@ fn script(folder: &Scratch, shell: &str, name: &str) -> String {
 fn bash_completes_commands_of_each_level() {
     let folder = Scratch::new();
     let script = script(&folder, "bash", "underpass");
-    // What bash's own completion does: it sets the words, calls the function and reads its reply.
+    // The steps of bash's own completion: it sets the words, calls the function and reads its
+    // reply.
     const ASK: &str = r#"source "$1"; shift; COMP_WORDS=(underpass "$@"); COMP_CWORD=$#
         complete -p underpass >/dev/null && _underpass underpass "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
         printf '%s\n' "${COMPREPLY[@]}""#;
     let complete = |words: &[&str]| -> Vec<String> {
-        let told = quiet("bash", &[&["--norc", "-c", ASK, "bash", &script][..], words].concat());
-        told.lines().map(ToOwned::to_owned).collect()
+        let said = quiet("bash", &[&["--norc", "-c", ASK, "bash", &script][..], words].concat());
+        said.lines().map(ToOwned::to_owned).collect()
     };
     assert_eq!(complete(&["stat"]), ["status"]);
     assert_eq!(complete(&["service", "rem"]), ["remove"]);
@@ -222,8 +223,8 @@ fn zsh_completes_a_command_on_its_line() {
         zpty -d inner
     "#;
     let path = folder.path("");
-    let told = quiet("timeout", &["30", "zsh", "-f", "-c", TYPE, "zsh", &path]);
-    assert!(told.contains("CALLED[service install --distro=x]"), "{told}");
+    let said = quiet("timeout", &["30", "zsh", "-f", "-c", TYPE, "zsh", &path]);
+    assert!(said.contains("CALLED[service install --distro=x]"), "{said}");
 }
 
 #[test]
@@ -241,8 +242,8 @@ fn fish_completes_commands_of_each_level() {
             .output()
             .unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{line}: {output:?}");
-        let told = String::from_utf8(output.stdout).unwrap();
-        told.lines().filter_map(|line| line.split('\t').next()).map(ToOwned::to_owned).collect()
+        let said = String::from_utf8(output.stdout).unwrap();
+        said.lines().filter_map(|line| line.split('\t').next()).map(ToOwned::to_owned).collect()
     };
     assert_eq!(complete("underpass stat"), ["status"]);
     assert_eq!(complete("underpass service rem"), ["remove"]);

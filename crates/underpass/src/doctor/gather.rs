@@ -19,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use wsl::{files, filter, tunnels};
 
-/// What was found, and what could not be looked at.
+/// The facts that were found, and what could not be looked at.
 pub(super) struct Gathered {
     pub(super) facts: Facts,
     /// Why Windows could not be asked.
@@ -125,7 +125,7 @@ fn with_author(setting: ProxySetting, home: &Path) -> ProxySetting {
     ProxySetting { is_ours: crate::proxy::has_set(&setting, home), ..setting }
 }
 
-/// What earlier runs have seen, and what the next one is to know.
+/// Reads the facts of earlier runs, and keeps those for the next one.
 fn remember(
     facts: &mut Facts,
     tries: &Tries,

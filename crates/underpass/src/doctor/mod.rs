@@ -84,7 +84,7 @@ pub(crate) fn run(options: &DoctorOptions, directories: Vec<PathBuf>) -> anyhow:
         let hints = if options.hints { Hints::InFull } else { Hints::Folded };
         doctor::text::render(&diagnosis, language, colour, hints)
     };
-    // A closed standard output is no error.
+    // A closed standard output is not an error.
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     for text in unseen {
         let said = text.say(language);
@@ -106,7 +106,7 @@ fn say_where(report: &Path) {
     }
 }
 
-/// What could not be looked at, and why.
+/// The facts that could not be looked at, and why.
 fn unseen(gathered: &Gathered) -> Vec<Text> {
     let mut unseen = Vec::new();
     if let Some(error) = &gathered.net_trouble {

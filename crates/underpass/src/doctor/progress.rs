@@ -1,6 +1,6 @@
-//! What the doctor does while it runs, on a terminal: a line for each thing that is tried, in whose
-//! place comes what came of it. The report takes the place of all of them in the end. Elsewhere
-//! than on a terminal nothing is written.
+//! Shows the doctor's progress on a terminal: a line for each attempt, which its result then
+//! replaces. In the end the report replaces all lines. Nothing is written where standard error is
+//! not a terminal.
 
 use messages::{Language, Sentence};
 use std::cell::{Cell, RefCell};
@@ -11,9 +11,9 @@ use std::io::{self, Write as _};
 pub(super) enum Result {
     /// It works.
     Works,
-    /// It does not.
+    /// It does not work.
     Fails,
-    /// There was nothing to try, or nothing came of it.
+    /// There was nothing to try, or the attempt had no result.
     Nothing,
 }
 
@@ -37,7 +37,7 @@ struct Line {
     result: Option<Result>,
 }
 
-/// Lines on standard error; none of them where it is no terminal.
+/// Lines on standard error, if it is a terminal; otherwise nothing.
 pub(super) struct Progress {
     is_shown: bool,
     is_coloured: bool,
@@ -51,7 +51,7 @@ impl Progress {
         Self { is_shown, is_coloured, language, lines: RefCell::default(), drawn: Cell::new(0) }
     }
 
-    /// Waits for something, and shows that it is waited for and what came of it.
+    /// Waits for an attempt, and shows a line for it and then its result.
     pub(super) async fn watch<T>(
         &self,
         what: &'static Sentence,
@@ -94,7 +94,7 @@ impl Progress {
         write(&text);
     }
 
-    /// What leads back to the first line (ECMA-48, CPL).
+    /// The sequence that leads back to the first line (ECMA-48, CPL).
     fn above(&self) -> String {
         match self.drawn.get() {
             0 => String::new(),

@@ -1,5 +1,5 @@
-//! What an earlier run had seen, kept in a small file of the user's, and the lines of his start
-//! files that still name an address of then.
+//! Keeps what a run has seen in a small file of the user's, and finds the lines of the user's start
+//! files that still name an address of an earlier run.
 
 use doctor::facts::{Mention, Remembered};
 use foreign::{FileTraits, Folder, STATE_MODE};

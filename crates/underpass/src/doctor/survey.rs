@@ -1,4 +1,4 @@
-//! What the gateway sees of the kernel, of its tunnel and of interop, as the doctor's facts.
+//! The gateway's view of the kernel, of its tunnel and of interop, as the doctor's facts.
 
 use doctor::facts::{
     Displaced, Entry, Interop, Kernel, Link, Mode, Outcome, Route, Tunnel, TunnelState,
@@ -92,11 +92,11 @@ pub(super) fn tunnel(status: Option<Status>) -> Tunnel {
             .map(|net| net.trunc()),
         gateway: tap.map(|tap| tap.ipv4.gateway),
         host: tap.map(|tap| tap.ipv4.host),
-        // What a relay said that was replaced long ago is nothing that is wrong now.
         full: full(&status),
         displaced: displaced(&status),
         unconfined: unconfined(&status),
         rebind: status.rebind.as_ref().map_or_else(Vec::new, |rebind| rebind.names.clone()),
+        // A message of a relay that was replaced long ago is not a present fault.
         last_error: status
             .network_error
             .clone()
@@ -104,8 +104,8 @@ pub(super) fn tunnel(status: Option<Status>) -> Tunnel {
     }
 }
 
-/// What the machine refused when the gateway's processes gave up their rights, each with its
-/// process.
+/// The steps that the machine refused when the gateway's processes gave up their rights, each with
+/// its process.
 fn unconfined(status: &Status) -> Vec<String> {
     let missing = |process: &ProcessPrivileges| {
         let of = process.process.clone();
@@ -114,7 +114,7 @@ fn unconfined(status: &Status) -> Vec<String> {
     status.privileges.iter().flat_map(missing).collect()
 }
 
-/// What happened to connections within so many seconds is of interest.
+/// The doctor reports only what happened to connections in this many last seconds.
 const JUST_NOW_S: u64 = 60;
 
 /// The connections that had to make room for other users', if some had to just now.

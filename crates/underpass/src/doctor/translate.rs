@@ -32,7 +32,7 @@ pub(super) fn name(answer: &NameAnswer) -> Lookup {
     }
 }
 
-/// What came of Windows' connection.
+/// The outcome of Windows' connection.
 pub(super) fn connect(answer: &ConnectAnswer) -> Outcome {
     let failed = |why, detail: &str| Outcome::Failed { why, detail: detail.to_owned() };
     match answer.failure.as_deref() {

@@ -1,4 +1,4 @@
-//! What is tried: everything that depends on nothing else at once, and then what depends on
+//! Makes the doctor's attempts: first all independent ones at once, and then those that depend on
 //! Windows' answers.
 
 use super::args;
@@ -22,7 +22,7 @@ use wsl::{Nameserver, ResolvConf};
 /// Proxies that are tried, and servers of Windows' adapters that are asked, at most.
 const MOST: usize = 8;
 
-/// Where programs connect to a host of the company's whose port is not told.
+/// The port of a company host that is given without a port.
 const COMPANY_PORT: u16 = 443;
 
 /// A value that names a proxy.
@@ -43,7 +43,7 @@ impl Named {
     }
 }
 
-/// What is to be tried, and whence.
+/// The attempts to make, and from where.
 pub(super) struct Tries {
     /// IPv4 addresses of the internet, the best first.
     outside4: Vec<SocketAddr>,
@@ -137,8 +137,8 @@ impl Tries {
             |asks: &Vec<Ask>| Result::of_any(asks.iter().map(|ask| resolves(&ask.answer)));
         let carry = |proxies: &Vec<ProxyProbe>| Result::of_any(proxies.iter().map(carries));
         let fits = |mtu: &Option<MtuProbe>| Result::of_any(mtu.iter().map(|mtu| works(&mtu.large)));
-        let tells = |told: &WindowsAnswers| Result::of_any([told.windows.as_ref().map(|_| true)]);
-        let (gateway, outside, v6, asks, proxies, listening, large, git, told) = tokio::join!(
+        let tells = |said: &WindowsAnswers| Result::of_any([said.windows.as_ref().map(|_| true)]);
+        let (gateway, outside, v6, asks, proxies, listening, large, git, said) = tokio::join!(
             progress.watch(&words::DOING_GATEWAY, reaches, self.gateway()),
             progress.watch(&words::DOING_OUTSIDE, reaches, self.outside()),
             progress.watch(&words::DOING_OUTSIDE_V6, reaches, self.outside6()),
@@ -169,13 +169,13 @@ impl Tries {
             listening,
             mtu: large,
         };
-        told
+        said
     }
 
-    /// What Windows tried, and what is tried by what Windows said.
-    pub(super) async fn after_windows(&self, facts: &mut Facts, told: &WindowsAnswers) {
+    /// Adds the attempts of Windows, and makes those that depend on Windows' answers.
+    pub(super) async fn after_windows(&self, facts: &mut Facts, said: &WindowsAnswers) {
         let Probes { reach, dns: asks, proxies, listening: _, mtu: _ } = &mut facts.probes;
-        if let Some(probe) = &told.probe {
+        if let Some(probe) = &said.probe {
             for answer in &probe.names {
                 let kind = if self.names.contains(&answer.name) {
                     NameKind::Company
@@ -209,7 +209,7 @@ impl Tries {
                     outcome(&format!("127.0.0.1:{}", proxy.port)).unwrap_or_default();
             }
         }
-        let servers = told.windows.as_ref().map(adapter_servers).unwrap_or_default();
+        let servers = said.windows.as_ref().map(adapter_servers).unwrap_or_default();
         let unknown: Vec<&String> =
             self.names.iter().filter(|name| !is_resolved(asks, Asked::System, name)).collect();
         let of_adapters = servers
@@ -382,7 +382,7 @@ impl Tries {
         by_ssh.into_iter().chain(mirrors).collect()
     }
 
-    /// A host of the company's, by the address that somebody knows for it.
+    /// A host of the company's, by an address that was found for it.
     async fn company(&self, host: &Target, asks: &[Ask]) -> Vec<Reach> {
         let name = host.host.bare();
         let known = |wanted: fn(&Asked) -> bool| {
@@ -427,7 +427,8 @@ fn leads_to_v6(route: &Route) -> bool {
     route.destination.prefix_len() == 0 && route.destination.addr().is_ipv6() && !route.refuses
 }
 
-/// `getent` does not say why it knows no address: where none of the servers answered, nobody did.
+/// `getent` does not say why it knows no address: if none of the servers answered, that is the
+/// reason.
 fn silence(asks: &mut [Ask]) {
     let is_server =
         |ask: &&Ask| matches!(ask.asked, Asked::Nameserver(_)) && ask.transport == Transport::Udp;

@@ -22,7 +22,7 @@ pub(super) struct WindowsAnswers {
     pub(super) probe: Option<HostProbe>,
     /// By how much this clock is ahead of Windows'.
     pub(super) ahead_ms: Option<i64>,
-    /// What came of running a Windows program.
+    /// The outcome of running a Windows program.
     pub(super) run: Outcome,
     /// Why the relay could not be asked, for people.
     pub(super) trouble: Option<String>,

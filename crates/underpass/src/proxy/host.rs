@@ -29,7 +29,7 @@ pub(super) enum HostError {
          with --host, or start the tunnel (`underpass up`)"
     )]
     NoRoute,
-    /// The gateway is somebody else.
+    /// The gateway is another machine.
     #[error(
         "WSL's mode is bridged, so its gateway is the network's router and not the Windows host; give the host's address with --host"
     )]

@@ -25,7 +25,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use tools::variable;
 
-/// What was given cannot be used: the exit code is that of usage errors.
+/// An argument that cannot be used: the exit code is that of usage errors.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) struct Usage(pub(crate) Box<dyn std::error::Error + Send + Sync>);
@@ -102,7 +102,7 @@ impl Voice {
 
     /// To the person, also where standard output is a shell's.
     fn aside(self, text: &Text) {
-        // A closed standard error is no error.
+        // A closed standard error is not an error.
         let colon = self.language.colon();
         let _ = writeln!(io::stderr(), "underpass{colon}{}", messages::printable(&self.say(text)));
     }
@@ -112,7 +112,7 @@ impl Voice {
     }
 }
 
-/// Writes to standard output; a closed one is no error.
+/// Writes to standard output; a closed one is not an error.
 fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

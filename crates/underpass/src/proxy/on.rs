@@ -56,7 +56,7 @@ async fn on_quietly(options: &OnOptions) -> anyhow::Result<Ending> {
 
 /// What the shell evaluates.
 fn lines(syntax: Syntax, chosen: &Chosen) -> String {
-    // What a proxy that is on has set is no wish of the user's.
+    // Variables that a proxy set when it was switched on are not the user's own settings.
     let memory = shell::Memory::of(variable).unwrap_or_default();
     let wishes: Vec<String> =
         shell::EXCEPTIONS.iter().filter_map(|name| memory.before(name, variable(name))).collect();

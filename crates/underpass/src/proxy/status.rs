@@ -50,7 +50,7 @@ pub(super) async fn status(options: &StatusOptions, voice: Voice) -> anyhow::Res
     Ok(Ending::Well)
 }
 
-/// What Windows says of itself; nothing where no relay is found.
+/// Windows' facts; nothing where no relay is found.
 async fn windows() -> Option<Result<wire::HostFacts, String>> {
     let relay = Relay::find(None).await;
     if relay.source == Source::Path {

@@ -45,7 +45,7 @@ struct Steps {
     reader: Option<Reader>,
 }
 
-/// Who reads the steps, and whether a line of a terminal may be written over.
+/// The reader of the steps, and whether a line of a terminal may be overwritten.
 #[derive(Clone, Copy)]
 struct Reader {
     voice: Voice,
@@ -95,7 +95,7 @@ fn write(text: &str) {
 
 fn write_exactly(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    // A closed standard output is no error.
+    // A closed standard output is not an error.
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 

@@ -1,5 +1,5 @@
-//! What the readers of tools' settings (`config::tools`) have to know of this machine: the user,
-//! which programs are installed, and what apt and git say of themselves.
+//! Facts of this machine for the readers of tools' settings (`config::tools`): the user, which
+//! programs are installed, and what apt and git say of themselves.
 
 use anyhow::Context as _;
 use config::tools::{GIT_QUERY, Kept, Reading, Surroundings, Tool};

@@ -102,7 +102,7 @@ impl Item {
 /// What the items need to know.
 pub(super) struct Setup {
     pub(super) relay: (PathBuf, Placement),
-    /// Of the gateway that is tried: this distro's, never another's.
+    /// The directory of the gateway that is tried: this distro's, never another's.
     pub(super) runtime_dir: PathBuf,
     pub(super) outside: Vec<Target>,
     pub(super) public_name: String,
@@ -151,7 +151,7 @@ async fn within(
     })?
 }
 
-/// How long a measurement with so many bytes may take.
+/// How long a measurement with `bytes` bytes may take.
 fn patience(bytes: u64) -> Duration {
     MEASURE_PATIENCE + Duration::from_secs(bytes.saturating_mul(PASSES) / SLOWEST)
 }
@@ -411,7 +411,7 @@ impl Setup {
         any(outcomes.collect(), "pings", "--outside")
     }
 
-    /// What needs IPv6 on the host is skipped where it has none.
+    /// Skips an item that needs IPv6 where the host has no IPv6.
     async fn ipv6(&self, finding: impl Future<Output = Finding>) -> anyhow::Result<Finding> {
         let tap = self.status()?.tap.context("the tunnel has no device yet")?;
         if tap.ipv6.is_none() {
@@ -586,7 +586,7 @@ mod tests {
     #[test]
     fn a_measurement_has_time_for_its_bytes() {
         assert_eq!(patience(64 << 20).as_secs(), 136);
-        // What the command line takes at most, at the slowest rate.
+        // The most that the command line takes, at the slowest rate.
         assert_eq!(patience(65_536 << 20).as_secs(), 120 + 4 * 65_536 / 16);
     }
 

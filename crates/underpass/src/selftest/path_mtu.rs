@@ -30,20 +30,20 @@ pub(super) async fn look(tap: &TapStatus, to: SocketAddr) -> anyhow::Result<Find
         return Ok(Finding::skipped("--mtu decides what packets may have, not the host's way out"));
     };
     let whole = icmp::ping(to.ip(), None, Some(mtu)).await.outcome;
-    let told = refused(to, mtu + 1).await.context("no datagram can be sent")?;
+    let announced = refused(to, mtu + 1).await.context("no datagram can be sent")?;
     let (comes, names) =
-        (matches!(whole, Outcome::Ok { .. }), told.is_some_and(|told| told <= mtu));
+        (matches!(whole, Outcome::Ok { .. }), announced.is_some_and(|announced| announced <= mtu));
     let words = format!(
         "a ping of {mtu} bytes, as the host's way out takes, comes back: {}; a datagram of one byte more, with DF, is \
          refused: {}",
         if comes { "yes" } else { "no" },
-        told.map_or_else(|| "no".to_owned(), |told| format!("with {told}")),
+        announced.map_or_else(|| "no".to_owned(), |announced| format!("with {announced}")),
     );
     // A path may take less than the host's own way out.
     let finding = if names { Finding::yes(words) } else { Finding::no(words) };
     let finding = finding.figure("mtu", mtu.into());
-    Ok(match told {
-        Some(told) => finding.figure("told", told.into()),
+    Ok(match announced {
+        Some(announced) => finding.figure("told", announced.into()),
         None => finding,
     })
 }

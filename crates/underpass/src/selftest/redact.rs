@@ -1,5 +1,6 @@
-//! What is left out of a self-test's findings, since their reports are passed on: addresses of the
-//! user's network, and the user's name in paths. Loopback addresses say nothing of a network.
+//! Removes private data from a self-test's findings, since their reports are passed on: addresses
+//! of the user's network, and the user's name in paths. Loopback addresses say nothing of a
+//! network.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -58,7 +59,7 @@ fn without_addresses(text: &str) -> String {
     result + rest
 }
 
-/// What stands for an address with or without a port, and for the end of a sentence behind it.
+/// The substitute for an address with or without a port, and with the end of a sentence after it.
 fn in_place_of(run: &str) -> Option<String> {
     let address = run.trim_end_matches(['.', ':']);
     let (ip, port) = match (address.parse::<IpAddr>(), address.parse::<SocketAddr>()) {

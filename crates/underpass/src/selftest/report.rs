@@ -1,4 +1,4 @@
-//! What a self-test found, as plain data: what it prints as JSON, and as lines for people. Knows no
+//! The findings of a self-test as plain data, printed as JSON or as lines for people. Knows no
 //! socket and no clock.
 
 use super::redact::redacted;
@@ -12,13 +12,13 @@ use std::time::Duration;
 /// not change it.
 pub(crate) const VERSION: u32 = 1;
 
-/// What came of an item.
+/// The outcome of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
     /// It works.
     Yes,
-    /// It does not.
+    /// It does not work.
     No,
     /// It could not be tried; the detail says why.
     Skipped,

@@ -41,7 +41,7 @@ pub(crate) struct UndoOptions {
 /// Writes what is recommended or asked for.
 ///
 /// # Errors
-/// A file cannot be read or written, or nobody can be asked.
+/// A file cannot be read or written, or the user cannot be asked.
 pub(crate) fn run(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
     let goal = match (options.goal, options.set.is_empty() && options.unset.is_empty()) {
         (None, true) => Some(Goal::Default),
@@ -66,8 +66,8 @@ pub(crate) fn run(options: &ApplyOptions) -> anyhow::Result<ExitCode> {
             Ok(before.with_bytes(encoded(&text, before)))
         })?);
     }
-    tell_new_findings(&machine, &after);
-    // A change that the person does not want is no failure.
+    report_new_findings(&machine, &after);
+    // A change that the user declines is not a failure.
     let _ = carry_out(Command::Apply, steps, &options.consent, machine.language)?;
     let left: Vec<&Advice> =
         advice.iter().filter(|advice| !matches!(advice.action, Action::Change(_))).collect();
@@ -103,8 +103,8 @@ fn changed(machine: &Machine, changes: &[Change]) -> anyhow::Result<Situation> {
     Ok(situation)
 }
 
-/// What a change makes wrong, so that nobody writes it unaware.
-fn tell_new_findings(machine: &Machine, after: &Situation) {
+/// Reports the faults that a change would cause, before it is written.
+fn report_new_findings(machine: &Machine, after: &Situation) {
     let before = check(&machine.situation);
     let is_new = |finding: &&Finding| {
         !before.iter().any(|old| old.code == finding.code && old.what == finding.what)
@@ -130,7 +130,7 @@ fn tell_new_findings(machine: &Machine, after: &Situation) {
 /// Takes the last change back.
 ///
 /// # Errors
-/// There is none, files were changed since, or they cannot be written.
+/// There is no change to undo, files were changed later, or they cannot be written.
 pub(crate) fn undo(options: &UndoOptions) -> anyhow::Result<ExitCode> {
     let language = crate::voice::language();
     let records = options.consent.journal()?.records()?;
@@ -149,7 +149,7 @@ pub(crate) fn undo(options: &UndoOptions) -> anyhow::Result<ExitCode> {
                     kept.path.display()
                 );
             }
-            complain(&format!("{} was changed since by somebody else", kept.path.display()));
+            complain(&format!("{} was changed later by another program", kept.path.display()));
         }
         steps.push(PathChange { path: kept.path.clone(), before: now, after: kept.before.clone() });
     }

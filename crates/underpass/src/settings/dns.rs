@@ -64,7 +64,7 @@ fn domain(name: &str) -> Result<String, String> {
 /// Does it.
 ///
 /// # Errors
-/// A file cannot be read or written, or nobody can be asked.
+/// A file cannot be read or written, or the user cannot be asked.
 pub(crate) fn run(command: &DnsCommand) -> anyhow::Result<ExitCode> {
     match command {
         DnsCommand::Manual(options) => manual(options),
@@ -146,8 +146,8 @@ fn is_unbroken(run: &[&Record], machine: &Machine) -> bool {
     })
 }
 
-/// Both files as they were before the first: wsl.conf as a whole where nobody else changed it
-/// since, else its one key.
+/// Both files as they were before the first: wsl.conf as a whole where no other program changed it
+/// later, else only its one key.
 fn given_back(
     machine: &Machine,
     first: &Record,
@@ -205,7 +205,7 @@ fn generate(machine: &Machine, value: Option<&str>) -> anyhow::Result<PathChange
     change.make(&mut file).map_err(|error| ChangeError::Edit { place: Place::WslConf, error })?;
     let text = file.to_string();
     step(&machine.wsl_conf, |before| {
-        // Without the file and without anything to say there shall be none.
+        // The file is not made if it does not exist and there is nothing to write.
         let is_none = *before == Found::Absent && text.is_empty();
         Ok(if is_none { Found::Absent } else { before.with_bytes(encoded(&text, before)) })
     })

@@ -1,4 +1,5 @@
-//! The way of every change: it is shown, asked for, kept, made, and what it needs is told.
+//! Makes every change: shows it, asks for consent, keeps a record, writes it, and reports what it
+//! needs to take effect.
 
 use super::found::{Found, decoded};
 use super::journal::{Command, Journal, PathChange};
@@ -31,7 +32,7 @@ impl ConsentOptions {
     }
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It is made.
@@ -43,7 +44,7 @@ pub(crate) enum Outcome {
 /// Shows steps, asks, keeps a record of them under the command's name, and makes them: all or none.
 ///
 /// # Errors
-/// Nobody can be asked, or something cannot be written.
+/// The user cannot be asked, or something cannot be written.
 pub(crate) fn carry_out(
     command: Command,
     steps: Vec<PathChange>,
@@ -80,7 +81,7 @@ pub(crate) fn carry_out(
 /// Takes a change back after the same question.
 ///
 /// # Errors
-/// Nobody can be asked, or something cannot be written.
+/// The user cannot be asked, or something cannot be written.
 pub(crate) fn take_back(
     steps: &[PathChange],
     consent: &ConsentOptions,
@@ -135,7 +136,7 @@ fn make(steps: &[PathChange]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a step changes, as people know it from patches. Line ends are not shown: they are kept.
+/// The change of a step, in the form of a patch. Line ends are not shown: they are kept.
 fn diff(step: &PathChange, language: Language) -> anyhow::Result<String> {
     let [before, after] = [&step.before, &step.after].map(|found| shown(found, language));
     let (before, after) = (before?, after?);
@@ -147,7 +148,7 @@ fn diff(step: &PathChange, language: Language) -> anyhow::Result<String> {
         .to_string())
 }
 
-/// What is at a path, for a person.
+/// The content of a path, for a person.
 fn shown(found: &Found, language: Language) -> anyhow::Result<String> {
     Ok(match found {
         Found::Absent => String::new(),
@@ -176,14 +177,14 @@ fn ask(question: &str) -> anyhow::Result<bool> {
         );
     }
     let mut stdout = io::stdout().lock();
-    // Whoever closed standard output does not see the question, and has to know the answer.
+    // A user who closed standard output does not see the question, and has to know the answer.
     let _ = write!(stdout, "{question} ").and_then(|()| stdout.flush());
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).context("the answer cannot be read")?;
     Ok(["y", "yes", "是"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
-/// What a change needs to take effect, and what that ends.
+/// The step that a change needs to take effect, and what it ends.
 fn shutdown(running: Option<&[String]>) -> Text {
     match running {
         Some(distros) => common::SHUTDOWN_NEEDED.with("distros", distros.join(", ")),

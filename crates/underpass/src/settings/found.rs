@@ -1,5 +1,5 @@
-//! What is at a path: nothing, a link or a file; and how it is made to be so, at once and whole,
-//! with the owner, the permissions and the immutable bit that it had.
+//! The content of a path: nothing, a link or a file. It is written at once and whole, with the
+//! owner, the permissions and the immutable bit that it had.
 
 use anyhow::{Context as _, bail};
 use config::settings::schema::Place;
@@ -38,9 +38,9 @@ pub(crate) struct Content {
 pub(crate) struct Traits {
     /// Its permissions.
     pub(crate) mode: u32,
-    /// Its owner and group; `None` for whoever makes it.
+    /// Its owner and group; `None` for those of the process that makes it.
     pub(crate) owner: Option<(u32, u32)>,
-    /// Whether nobody may change it (`chattr +i`).
+    /// Whether it is immutable (`chattr +i`).
     pub(crate) immutable: bool,
 }
 
@@ -95,7 +95,8 @@ impl Found {
         Self::File(Content { bytes, traits })
     }
 
-    /// The same but for what no file system has to keep: an owner that was not known before.
+    /// Whether both are equal, except for an owner that was not known before, which no file system
+    /// has to keep.
     pub(crate) fn is_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File(one), Self::File(two)) => {
@@ -105,8 +106,8 @@ impl Found {
         }
     }
 
-    /// Has a path be so, at once: whoever reads it meanwhile finds the old or the new, never a
-    /// part.
+    /// Writes this to a path at once: a program that reads it meanwhile finds the old or the new,
+    /// never a part.
     ///
     /// # Errors
     /// It cannot be written, and is as it was.
@@ -170,7 +171,7 @@ fn at(path: &Path) -> io::Result<(Folder, OsString)> {
     Ok((Folder::open(parent)?, name.to_owned()))
 }
 
-/// What may help when a file cannot be written.
+/// A hint for a file that cannot be written.
 fn hint(path: &Path, error: &io::Error) -> &'static str {
     if error.kind() == ErrorKind::ReadOnlyFilesystem {
         " (its file system is read-only)"
@@ -183,8 +184,8 @@ fn hint(path: &Path, error: &io::Error) -> &'static str {
     }
 }
 
-/// Whether a file has the immutable bit. File systems that know none, and what is no file, have
-/// none.
+/// Whether a file has the immutable bit. File systems without that bit, and paths that are not
+/// files, do not have it.
 pub(crate) fn is_immutable(path: &Path) -> bool {
     at(path).is_ok_and(|(folder, name)| immutable_in(&folder, &name))
 }

@@ -1,7 +1,7 @@
-//! What was changed, so that it can be taken back: a folder for each change, with a record and with
-//! the files as they were before and after. The folder of all of them may be anywhere (`--state`),
-//! so it is used by descriptor, and root uses none where others may write: root would put back what
-//! they left there.
+//! Records changes, so that they can be taken back: a folder for each change, with a record and
+//! with the files as they were before and after. The folder of all of them may be anywhere
+//! (`--state`), so it is used by descriptor, and root uses none where others may write: root would
+//! put back what they left there.
 
 use super::found::{Content, Found, MOST_BYTES, Traits};
 use anyhow::Context as _;
@@ -74,7 +74,7 @@ pub(crate) struct Kept {
 impl Kept {
     /// The change was not made after all.
     pub(crate) fn forget(&self) {
-        // What is left of it would say only that nothing was changed.
+        // Its remains would say only that nothing was changed.
         let _ = self.kept_in.remove_all(&self.name, &mut Removal::default());
     }
 }
@@ -158,7 +158,7 @@ impl Journal {
             .with_context(context)?;
         let numbers = numbers(&all);
         let number = named(numbers.last().map_or(1, |last| last + 1));
-        // What a change that was not completed left there is no record.
+        // The remains of an incomplete change are not a record.
         all.remove_all(&number, &mut Removal::default()).with_context(context)?;
         // The files may have been readable for their owner only.
         let folder = all.child_or_new(&number, 0o700).with_context(context)?;
@@ -177,17 +177,17 @@ impl Journal {
                 after: after.with_context(context)?,
             });
         }
-        // Last, since a folder without it is no record.
+        // Last, since a folder without it is not a record.
         write(&folder, RECORD, &serde_json::to_vec_pretty(&written)?).with_context(context)?;
         for old in numbers.iter().rev().skip(MOST_RECORDS - 1) {
-            // What cannot be removed only takes a little room.
+            // A folder that cannot be removed only takes a little room.
             let _ = all.remove_all(named(*old), &mut Removal::default());
         }
         Ok(Kept { befores: kept, kept_in: all, name: number })
     }
 }
 
-/// Root's folder must be changed by nobody else.
+/// Only root must be able to change root's folder.
 fn checked(folder: Folder) -> io::Result<Folder> {
     if rustix::process::geteuid().is_root() && !folder.is_trusted()? {
         return Err(io::Error::new(ErrorKind::PermissionDenied, "other users can write there"));

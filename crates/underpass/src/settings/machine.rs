@@ -56,7 +56,7 @@ pub(crate) struct Machine {
     pub(crate) facts: Option<HostFacts>,
     /// The language of the output.
     pub(crate) language: Language,
-    /// What could not be asked, and why.
+    /// The questions that could not be asked, and why.
     unknown: Vec<Text>,
 }
 
@@ -86,7 +86,7 @@ impl MachineOptions {
     /// Reads the files, and asks Windows for what is needed and not given.
     ///
     /// # Errors
-    /// A file that is there cannot be read. What Windows does not tell is no error.
+    /// A file that is there cannot be read. A missing answer of Windows is not an error.
     pub(crate) fn look(&self, need: Need) -> anyhow::Result<Machine> {
         let given = self.host_facts.as_deref().map(facts_of).transpose()?;
         let answers = self.ask(need, given.is_some())?;
@@ -205,7 +205,7 @@ impl Machine {
     }
 }
 
-/// A line on standard error; a closed one is no error.
+/// A line on standard error; a closed one is not an error.
 pub(crate) fn complain(line: &str) {
     use std::io::Write as _;
     let colon = crate::voice::language().colon();

@@ -104,7 +104,7 @@ fn kind(resolv_conf: &Found) -> Text {
     }
 }
 
-/// What `resolv.conf` says, wherever it leads, without comments.
+/// The lines of `resolv.conf`, wherever it leads, without comments.
 fn lines(machine: &Machine, resolv_conf: &Found) -> Vec<String> {
     let text = match resolv_conf {
         Found::File(content) => decoded(&content.bytes).unwrap_or_default(),

@@ -62,7 +62,7 @@ fn code(text: &str) -> String {
     let mut code = String::new();
     for line in text[..end.unwrap_or(text.len())].lines() {
         let line = line.split("//").next().unwrap_or_default();
-        // What stands in quotes on one line is no path; a text over several lines has none either.
+        // Text in quotes on one line is not a path; a text over several lines has no path either.
         let outside = line.split('"').step_by(2);
         code.extend(outside.chain(["\n"]));
     }
@@ -175,7 +175,7 @@ pub(crate) fn circles(edges: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String>
     circles
 }
 
-/// What is used from a module on, also by others in between.
+/// All modules that a module uses, directly or through others.
 fn reach<'a>(uses: &BTreeSet<(&'a str, &'a str)>, start: &'a str) -> BTreeSet<&'a str> {
     let (mut seen, mut open) = (BTreeSet::new(), vec![start]);
     while let Some(at) = open.pop() {

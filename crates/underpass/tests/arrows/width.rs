@@ -25,7 +25,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 /// Why a line may be wider: it cannot be broken.
 fn is_exempt(line: &str) -> bool {
     let line = line.trim();
-    // A sentence for people, alone on its line, with what ends the expression behind it.
+    // A sentence for people, alone on its line, followed by the end of the expression.
     let literal = line.trim_end_matches([',', ')', ';', ']']);
     let is_text = literal.len() > 1
         && literal.starts_with('"')

@@ -79,7 +79,7 @@ fn fish_does_in_each_of_its_ways() {
 
 #[test]
 fn where_something_is_wrong_the_shell_gets_nothing() {
-    for (words, mode, code, told) in [
+    for (words, mode, code, problem) in [
         (&["on", "--scheme", "ftp"][..], "mirrored", 2, "--scheme"),
         (&["on", "--port", "0"], "mirrored", 2, "--port"),
         (&["on", "--proxy", "http://me:s3cret@host"], "mirrored", 2, "port"),
@@ -92,7 +92,7 @@ fn where_something_is_wrong_the_shell_gets_nothing() {
     ] {
         let said = Home::new().with("WSL_MODE", mode).proxy(words);
         assert_eq!((said.code, said.out.as_str()), (Some(code), ""), "{words:?}: {said:?}");
-        assert!(said.err.contains(told) && !said.err.contains("s3cret"), "{words:?}: {said:?}");
+        assert!(said.err.contains(problem) && !said.err.contains("s3cret"), "{words:?}: {said:?}");
     }
     // By the name of the shell alone.
     let said = Home::new().with("SHELL", "/bin/tcsh").proxy(&["on"]);
@@ -225,7 +225,7 @@ fn quietly_on_sets_nothing_and_says_nothing_where_no_proxy_listens() {
         assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (Some(0), "", ""))
     };
     quiet(home.proxy(&words));
-    // Nor where the host is not known, or a name is not.
+    // The command is also silent where the host or a name is not known.
     quiet(Home::new().with("WSL_MODE", "bridged").proxy(&words));
     quiet(home.proxy(&[
         "on",

@@ -14,7 +14,7 @@ pub(crate) enum Speaks {
     Both,
     /// HTTP, and not a word to anything else.
     HttpOrNothing,
-    /// Not a word to anybody.
+    /// It never answers.
     Nothing,
 }
 
@@ -37,7 +37,7 @@ impl TinyProxy {
                     return;
                 }
                 let log = Arc::clone(&log);
-                // A client that goes away is no fault of the proxy's.
+                // A client that disconnects is not a fault of the proxy.
                 std::thread::spawn(move || stream.and_then(|stream| serve(&stream, speaks, &log)));
             }
         });

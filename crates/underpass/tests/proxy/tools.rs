@@ -121,13 +121,13 @@ fn a_scheme_or_a_file_that_a_tool_cannot_use_is_told_and_the_others_are_done() {
     ];
     let said = home.proxy(&words);
     assert_eq!(said.code, Some(1), "{said:?}");
-    for told in [
+    for part in [
         "wget cannot use a socks5h proxy",
         "yarn cannot use a socks5h proxy",
         "config.toml",
         "--scheme http",
     ] {
-        assert!(said.err.contains(told), "{told}: {said:?}");
+        assert!(said.err.contains(part), "{part}: {said:?}");
     }
     assert!(!said.err.contains("s3cret"), "{said:?}");
     assert_eq!(
@@ -178,16 +178,16 @@ fn git_pip_and_npm_are_set_by_their_own_commands() {
                 said.out.contains(&format!("{program} config")) && !said.err.contains("failed"),
                 "{said:?}"
             );
-            let told = Said::of(home.command(ask[0]).args(&ask[1..])).well();
+            let answered = Said::of(home.command(ask[0]).args(&ask[1..])).well();
             assert_eq!(
-                told.out.trim().trim_end_matches('/'),
+                answered.out.trim().trim_end_matches('/'),
                 answer.trim_end_matches('/'),
-                "{told:?}"
+                "{answered:?}"
             );
             home.proxy(&["remove", "--tools", tool]).well();
             assert_eq!(home.read(path), before);
-            let told = Said::of(home.command(ask[0]).args(&ask[1..]));
-            assert!(!told.out.contains("192.0.2.9"), "{told:?}");
+            let answered = Said::of(home.command(ask[0]).args(&ask[1..]));
+            assert!(!answered.out.contains("192.0.2.9"), "{answered:?}");
         }
     }
 }
@@ -203,7 +203,7 @@ fn a_password_is_on_no_command_line_and_a_command_that_fails_is_made_up_for() {
         "{said:?}"
     );
     assert!(home.read(".gitconfig").unwrap().contains("proxy = http://me:s3cret@h:1\n"));
-    // Nor need it stand on this one's.
+    // The variable keeps it off this command's own line too.
     let home = home.with("UNDERPASS_PROXY", "http://me:s3cret@other:1");
     home.proxy(&["apply", "--tools", "git"]).well();
     assert!(home.read(".gitconfig").unwrap().contains("proxy = http://me:s3cret@other:1\n"));
@@ -240,11 +240,11 @@ fn apt_reads_what_was_made_for_it() {
             && said.out.contains("\n99proxy\n"),
         "{said:?}"
     );
-    // The build's own folder need not be everybody's to read.
+    // Other users may not be able to read the build's own folder.
     home.install(binary(), "bin/underpass");
     let words = "underpass proxy apply --tools apt";
-    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", words];
-    let said = Said::of(home.command("setpriv").args(nobody));
+    let unprivileged = ["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", words];
+    let said = Said::of(home.command("setpriv").args(unprivileged));
     assert!(said.code == Some(1) && said.err.contains("sudo"), "{said:?}");
 }
 
@@ -264,8 +264,8 @@ fn dockers_daemon_is_set_in_the_form_that_fits() {
     ] {
         let words = format!(
             "mount -t tmpfs none /run && {systemd} && mount -t tmpfs none /etc && mkdir /etc/docker && \
-             \"$UNDERPASS\" proxy apply --tools docker --proxy http://me:a%40b@192.0.2.9:1 >told && cat {file} && \
-             \"$UNDERPASS\" proxy remove >told && find /etc"
+             \"$UNDERPASS\" proxy apply --tools docker --proxy http://me:a%40b@192.0.2.9:1 >said && cat {file} && \
+             \"$UNDERPASS\" proxy remove >said && find /etc"
         );
         let said = Said::of(home.command("unshare").args(["--mount", "sh", "-c", &words])).well();
         assert!(said.out.contains(line) && said.out.ends_with("/etc\n/etc/docker\n"), "{said:?}");

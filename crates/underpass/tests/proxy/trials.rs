@@ -66,7 +66,7 @@ fn without_a_page_several_are_asked_for() {
     assert_eq!(outcomes(&said).iter().filter(|(step, _)| step == "request").count(), 4, "{said:?}");
 }
 
-/// A good HTTP proxy is silent to whoever asks by another protocol, and that takes no time.
+/// A good HTTP proxy is silent to a client of another protocol, and that takes no time.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
 fn one_that_is_silent_to_the_other_protocol_is_well() {
@@ -103,9 +103,9 @@ fn what_a_proxy_speaks_in_place_of_what_is_set_is_told() {
     assert!(said.out.contains(&format!("set it as {}", at("http"))), "{said:?}");
 }
 
-/// Whoever waits sees what has come so far.
+/// A user who waits sees the steps so far.
 #[test]
-fn each_step_is_told_when_it_is_over() {
+fn each_step_is_reported_when_it_is_over() {
     let silent = TinyProxy::start(Speaks::Nothing);
     let home = Home::new().with("http_proxy", &format!("http://127.0.0.1:{}", silent.port()));
     let mut running = home
@@ -130,7 +130,7 @@ fn each_step_is_told_when_it_is_over() {
 #[test]
 fn each_tools_own_setting_is_tried() {
     let proxy = TinyProxy::start(Speaks::Both);
-    // A port that nobody serves, once its listener is dropped.
+    // A port without a listener, once this one is dropped.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let home = Home::new();
     home.write(".curlrc", &format!("proxy = socks5h://127.0.0.1:{}\n", proxy.port()));

@@ -33,7 +33,7 @@ fn apply_shows_a_diff_and_keeps_comments_order_line_ends_and_unknown_keys() {
     assert_eq!(
         machine.run_on_new(&["check"]).code,
         Some(1),
-        "the unknown section is still there, and told"
+        "the unknown section is still there, and reported"
     );
 }
 
@@ -69,7 +69,7 @@ fn apply_writes_at_once_with_owner_and_permissions_and_undo_gives_all_back() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(left, ["wsl.conf"], "nothing else is left there");
-    // What was before is where it says.
+    // The previous content is where the output says.
     let kept = said.out.split("kept in ").nth(1).and_then(|rest| rest.split(".\n").next()).unwrap();
     assert_eq!(fs::read_to_string(kept).unwrap(), BEFORE);
     let undone = machine.run(&["undo", "--yes"]);
@@ -92,8 +92,8 @@ fn nothing_is_written_unless_it_is_wanted() {
         dry.out
     );
     assert!(dry.out.contains("underpass up"), "what no file can say: {}", dry.out);
-    let nobody = machine.run_on_new(&["apply"]);
-    assert!(nobody.code == Some(1) && nobody.err.contains("--yes"), "{nobody:?}");
+    let unasked = machine.run_on_new(&["apply"]);
+    assert!(unasked.code == Some(1) && unasked.err.contains("--yes"), "{unasked:?}");
     assert_eq!(machine.read(".wslconfig").as_deref(), Some(BEFORE));
     assert!(!machine.path("state").exists());
     let both = machine.run_on_new(&["apply", "--yes", "--dry-run"]);

@@ -42,7 +42,7 @@ fn manual_writes_both_files_in_the_given_order_and_auto_gives_them_back_exactly(
     assert_eq!(link_of(&machine), None, "it is a file in place of the link");
     let conf = machine.read("etc/wsl.conf").unwrap();
     assert_eq!(conf, format!("{CONF}generateResolvConf = false\n"));
-    // What was changed is shown.
+    // The output shows the changes.
     assert!(
         said.out.contains("-(link to /mnt/wsl/resolv.conf)\n")
             && said.out.contains("+nameserver 10.1.2.3\n"),
@@ -72,7 +72,7 @@ fn auto_gives_back_what_was_before_the_first_of_several_and_keeps_what_others_wr
         (link_of(&machine), machine.read("etc/wsl.conf").as_deref()),
         (Some("/mnt/wsl/resolv.conf".into()), Some(CONF))
     );
-    // With a line of somebody else's, only the one key goes.
+    // With a line of another program, only the one key goes.
     machine.run(&MANUAL);
     let mine = machine.read("etc/wsl.conf").unwrap() + "[user]\ndefault=anna\n";
     fs::write(machine.path("etc/wsl.conf"), mine).unwrap();
@@ -168,7 +168,7 @@ fn the_immutable_bit_is_set_and_taken_off_again() {
         return;
     }
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(fs::write(&file, "nameserver 8.8.8.8\n").is_err(), "nobody can write it");
+    assert!(fs::write(&file, "nameserver 8.8.8.8\n").is_err(), "the file cannot be written");
     let show = machine.run(&["show"]).out;
     assert!(show.contains("immutable (chattr +i)"), "{show}");
     // The command itself can.

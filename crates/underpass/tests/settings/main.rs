@@ -15,7 +15,7 @@ struct Machine {
     scratch: Scratch,
 }
 
-/// What the program said, and its exit code.
+/// The program's output, and its exit code.
 #[derive(Debug)]
 struct Said {
     code: Option<i32>,
@@ -250,7 +250,7 @@ fn check_is_content_with_good_files_and_with_none() {
             "{said:?}"
         );
     }
-    // A note alone is no problem.
+    // A note alone is not a problem.
     let note = Machine::new("[experimental]\nautoProxy=true\n", "").run_on_new(&["check"]);
     assert!(note.code == Some(0) && note.out.contains("note: "), "{note:?}");
     let old = Machine::new(good, "").run(&[

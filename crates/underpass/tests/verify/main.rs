@@ -13,8 +13,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 
-/// The command with a clean environment, of which the machine's own proxies and language are no
-/// part.
+/// The command with a clean environment, without the machine's own proxies and language.
 fn verify(folder: &Scratch, servers: &[&str], words: &[&str]) -> Command {
     let lines: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
     let resolv_conf = folder.file("resolv.conf", &lines);
@@ -26,7 +25,7 @@ fn verify(folder: &Scratch, servers: &[&str], words: &[&str]) -> Command {
     command
 }
 
-/// What came of it, as JSON, and whether the exit code says the same.
+/// The command's report as JSON. The exit code must agree with it.
 fn report(mut command: Command) -> Value {
     let output = command.arg("--json").output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout)
@@ -78,16 +77,16 @@ fn where_everything_works_it_says_so_item_by_item_and_in_both_languages() {
         "--company-name",
         "wiki.corp.test",
     ];
-    let told = report(verify(&folder, &["127.83.1.1"], &words));
-    assert_eq!(told["passed"], true, "{told:#}");
-    expect(&told, "mode", "skipped", &["not WSL"]);
-    expect(&told, "dns-server", "ok", &["127.83.1.1", "www.test", "127.0.0.1"]);
-    expect(&told, "public-name", "ok", &["www.test", "127.0.0.1"]);
-    expect(&told, "outside", "ok", &[&outside, "connected"]);
-    expect(&told, "exit", "ok", &[&echo, "127.0.0.1"]);
-    expect(&told, "proxy", "skipped", &["no proxy is set"]);
-    expect(&told, "company-host", "ok", &[&company]);
-    expect(&told, "company-name", "ok", &["wiki.corp.test"]);
+    let found = report(verify(&folder, &["127.83.1.1"], &words));
+    assert_eq!(found["passed"], true, "{found:#}");
+    expect(&found, "mode", "skipped", &["not WSL"]);
+    expect(&found, "dns-server", "ok", &["127.83.1.1", "www.test", "127.0.0.1"]);
+    expect(&found, "public-name", "ok", &["www.test", "127.0.0.1"]);
+    expect(&found, "outside", "ok", &[&outside, "connected"]);
+    expect(&found, "exit", "ok", &[&echo, "127.0.0.1"]);
+    expect(&found, "proxy", "skipped", &["no proxy is set"]);
+    expect(&found, "company-host", "ok", &[&company]);
+    expect(&found, "company-name", "ok", &["wiki.corp.test"]);
 
     let english = verify(&folder, &["127.83.1.1"], &words).output().unwrap();
     assert!(text(&english).ends_with("\nAll checks passed.\n"), "{english:?}");
@@ -132,19 +131,19 @@ fn each_fault_fails_its_item_and_says_what_to_try() {
         "wiki.corp.test",
     ];
     let servers = ["127.83.2.1", "127.83.2.2", "127.83.2.3", "127.83.2.4"];
-    let told = report(verify(&folder, &servers, &words));
-    assert_eq!(told["passed"], false);
+    let found = report(verify(&folder, &servers, &words));
+    assert_eq!(found["passed"], false);
     let states: Vec<&Value> =
-        items(&told, "dns-server").into_iter().map(|item| &item["state"]).collect();
-    assert_eq!(states, ["ok", "failed", "ok", "skipped"], "{told:#}");
+        items(&found, "dns-server").into_iter().map(|item| &item["state"]).collect();
+    assert_eq!(states, ["ok", "failed", "ok", "skipped"], "{found:#}");
     assert!(
-        items(&told, "dns-server")[1]["said"].as_str().unwrap().contains("within 1 s"),
-        "{told:#}"
+        items(&found, "dns-server")[1]["said"].as_str().unwrap().contains("within 1 s"),
+        "{found:#}"
     );
-    expect(&told, "public-name", "ok", &["127.83.2.1"]);
-    expect(&told, "outside", "failed", &["refuses", "underpass doctor"]);
-    expect(&told, "exit", "failed", &["404", "--echo URL"]);
-    let hosts = items(&told, "company-host");
+    expect(&found, "public-name", "ok", &["127.83.2.1"]);
+    expect(&found, "outside", "failed", &["refuses", "underpass doctor"]);
+    expect(&found, "exit", "failed", &["404", "--echo URL"]);
+    let hosts = items(&found, "company-host");
     assert!(
         hosts[0]["state"] == "failed"
             && hosts[0]["advice"].as_str().unwrap().contains("underpass up"),
@@ -157,7 +156,7 @@ fn each_fault_fails_its_item_and_says_what_to_try() {
     );
     // The C library believes the first.
     expect(
-        &told,
+        &found,
         "company-name",
         "failed",
         &["127.83.2.1 reports", "127.83.2.3 knows the name", "--server 127.83.2.3"],
@@ -170,14 +169,14 @@ fn each_fault_fails_its_item_and_says_what_to_try() {
     );
     let none = report(verify(&folder, &[], &words));
     expect(&none, "dns-server", "failed", &["names no server", "settings dns auto"]);
-    // An error is no answer: the next one is asked.
+    // An error is not an answer: the next one is asked.
     dns("127.83.2.5", |_| Says::Fails);
-    let told = report(verify(&folder, &["127.83.2.5", "127.83.2.3"], &words));
+    let found = report(verify(&folder, &["127.83.2.5", "127.83.2.3"], &words));
     assert!(
-        items(&told, "dns-server")[0]["said"].as_str().unwrap().contains("SERVFAIL"),
-        "{told:#}"
+        items(&found, "dns-server")[0]["said"].as_str().unwrap().contains("SERVFAIL"),
+        "{found:#}"
     );
-    expect(&told, "company-name", "ok", &["127.83.2.3 returns"]);
+    expect(&found, "company-name", "ok", &["127.83.2.3 returns"]);
 }
 
 #[test]
@@ -191,18 +190,18 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
     let with = |variables: &[(&str, String)]| {
         let mut command = verify(&folder, &["127.83.3.1"], &words);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
-        let told = report(command);
-        assert!(!told.to_string().contains("s3cret"), "a secret is shown: {told:#}");
-        told
+        let found = report(command);
+        assert!(!found.to_string().contains("s3cret"), "a secret is shown: {found:#}");
+        found
     };
     let (open, guarded, socks) = (http_proxy("HTTP/1.1"), http_proxy(secret), socks_proxy());
-    let told = with(&[
+    let found = with(&[
         ("http_proxy", format!("http://127.0.0.1:{open}")),
         ("https_proxy", format!("http://127.0.0.1:{open}")),
     ]);
-    assert_eq!(told["passed"], true, "{told:#}");
+    assert_eq!(found["passed"], true, "{found:#}");
     expect(
-        &told,
+        &found,
         "proxy",
         "ok",
         &["http_proxy, https_proxy", "in force", PROXY_EXIT, "without it, 127.0.0.1"],
@@ -234,7 +233,7 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
         &["not a usable proxy"],
     );
 
-    // Where the proxy is the only way out, the item says so, and it is no fault.
+    // Where the proxy is the only way out, the item says so, and that is not a fault.
     let outside = format!("nowhere.test:{}", listener());
     dns("127.83.3.2", |name| {
         if name == "www.test" || name == "proxy.test" { Says::Here } else { Says::NoName }
@@ -242,21 +241,21 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
     let words = ["--public-name", "www.test", "--outside", &outside, "--echo", &echo];
     let mut command = verify(&folder, &["127.83.3.2"], &words);
     command.env("https_proxy", format!("http://proxy.test:{open}"));
-    let told = report(command);
-    assert_eq!(told["passed"], true, "{told:#}");
+    let found = report(command);
+    assert_eq!(found["passed"], true, "{found:#}");
     expect(
-        &told,
+        &found,
         "outside",
         "ok",
         &["cannot be resolved", "reachable through the proxy of https_proxy"],
     );
     expect(
-        &told,
+        &found,
         "exit",
         "ok",
         &["cannot be resolved", "reachable through the proxy of https_proxy"],
     );
-    expect(&told, "proxy", "ok", &["is unreachable"]);
+    expect(&found, "proxy", "ok", &["is unreachable"]);
 
     // Without a service to ask the proxy is still tried.
     let mut command = verify(
@@ -265,11 +264,11 @@ fn a_proxy_is_in_force_when_the_outside_sees_another_address_by_it() {
         &["--public-name", "www.test", "--outside", &outside, "--no-echo"],
     );
     command.env("https_proxy", format!("http://127.0.0.1:{open}"));
-    let told = report(command);
-    expect(&told, "proxy", "ok", &["reaches", &outside]);
+    let found = report(command);
+    expect(&found, "proxy", "ok", &["reaches", &outside]);
     assert!(
-        told["items"].as_array().unwrap().iter().all(|item| item["item"] != "exit"),
-        "{told:#}"
+        found["items"].as_array().unwrap().iter().all(|item| item["item"] != "exit"),
+        "{found:#}"
     );
 }
 

@@ -67,12 +67,12 @@ pub(crate) fn listener() -> u16 {
     serve(|mut stream| drop(stream.read(&mut [0])))
 }
 
-/// A port on which nobody listens.
+/// A port without a listener.
 pub(crate) fn closed_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Tells everybody his address, with a status.
+/// Answers each client with its address, and with a status.
 pub(crate) fn echo(status: &'static str) -> u16 {
     serve(move |stream| {
         let peer = stream.peer_addr().unwrap();
@@ -88,7 +88,7 @@ pub(crate) fn tell_address(mut stream: impl Read + Write, address: IpAddr, statu
     let body = format!("{address}\n");
     let header =
         format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    // Whoever does not trust the server is gone by now.
+    // A client that does not trust the server is gone by now.
     let _ = stream.write_all((header + &body).as_bytes()).and_then(|()| stream.flush());
 }
 
@@ -135,7 +135,7 @@ fn pump(client: TcpStream, server: TcpStream) {
 /// and ports above 1023 only.
 pub(crate) fn http_proxy(wants: &'static str) -> u16 {
     serve(move |mut client| {
-        // What is no HTTP has no header that could be waited for.
+        // A request that is not HTTP has no header to wait for.
         if is_socks(&client) {
             let _ = client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
             return;

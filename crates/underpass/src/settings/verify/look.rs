@@ -126,7 +126,7 @@ async fn mode(relay: Option<PathBuf>) -> ModeSeen {
     let survey = match survey {
         Ok(survey) => survey,
         Err(error) => {
-            tracing::warn!(%error, "the kernel does not tell of its network");
+            tracing::warn!(%error, "the kernel's network cannot be read");
             return ModeSeen { in_force: None, own: Vec::new(), windows: Err(String::new()) };
         }
     };

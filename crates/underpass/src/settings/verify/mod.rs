@@ -1,5 +1,6 @@
 //! `underpass settings verify`: looks at what a change of settings should have brought, item by
-//! item. What was seen is judged by `doctor::verify`; the sentences are in the crate `messages`.
+//! item. The module `doctor::verify` judges the observations; the sentences are in the crate
+//! `messages`.
 
 mod look;
 
