@@ -35,7 +35,7 @@ param(
 $version = ''
 $releases = ''
 $ErrorActionPreference = 'Stop'
-# What went wrong, without the lines of this script that PowerShell prints around it.
+# The error message, without the lines of this script that PowerShell prints around it.
 trap {
     [Console]::Error.WriteLine("install.ps1: $($_.Exception.Message)")
     exit 1
@@ -294,7 +294,7 @@ try {
         Invoke-Wsl -d $Name --cd $folder --exec cp $file $path
     }
     Register-App
-    # It starts anew with its configuration.
+    # It starts again, with its configuration.
     Invoke-Wsl --terminate $Name
     foreach ($path in $restored) { Remove-Item (Join-Path $folder (Split-Path $path -Leaf)) }
 } finally {

@@ -96,7 +96,7 @@ def check_sums():
     for name in sorted(FILES - names):
         fault(name, "is not there")
     for name in sorted(names - FILES):
-        fault(name, "is no file of a release")
+        fault(name, "is not a file of a release")
     lines = read("SHA256SUMS").decode().splitlines()
     sums = dict(reversed(line.split("  ", 1)) for line in lines if "  " in line)
     if len(sums) != len(lines) or list(sums) != sorted(sums):
@@ -230,10 +230,10 @@ def check_winget():
             fault(WINGET_ZIP, "it has other manifests than the folder winget")
     for name in sorted(found & set(WINGET)):
         kind, text = WINGET[name], (folder / name).read_text("utf-8")
-        # A date stays a text, as the schema has it.
+        # A date stays a text, as the schema requires.
         manifest = yaml.load(text, yaml.BaseLoader)
         if not isinstance(manifest, dict):
-            fault(name, "it is no manifest")
+            fault(name, "it is not a manifest")
             continue
         schema = f"winget.{kind}.1.12.0.json"
         validate(name, manifest, schema)
@@ -324,12 +324,12 @@ def check_script():
     releases = f"https://github.com/{REPOSITORY}/releases"
     for line in [f"$version = '{VERSION}'", f"$releases = '{releases}'"]:
         if lines.count(line) != 1:
-            fault(SCRIPT, f"it has not just one line {line}")
+            fault(SCRIPT, f"it does not have exactly one line {line}")
 
 
 def check_relay():
     if not is_for_windows(read(RELAY)):
-        fault(RELAY, "it is no program for Windows on x86_64")
+        fault(RELAY, "it is not a program for Windows on x86_64")
 
 
 def main():

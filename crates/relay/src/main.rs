@@ -38,7 +38,7 @@ enum Command {
         /// The URL, such as https://www.example.com/
         url: String,
     },
-    /// Installs Underpass by the install.ps1 that lies beside this program, as winget has it done.
+    /// Installs Underpass by the install.ps1 that lies beside this program, for winget.
     #[cfg(windows)]
     #[command(hide = true)]
     Install,

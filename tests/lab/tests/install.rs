@@ -271,7 +271,7 @@ fn what_the_task_runs_is_a_command_of_the_distro() {
 /// Where the old distro is removed for a new one.
 const REPLACED: &str = "        Invoke-Wsl --unregister $Name\n    }\n";
 
-/// What stands in the script between two pieces of it, each of which it has just once.
+/// The text of the script between two pieces of it, the first of which occurs exactly once.
 fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
     assert_eq!(text.matches(begin).count(), 1, "{begin}");
     let rest = text.split_once(begin).unwrap().1;
@@ -283,7 +283,8 @@ fn configuration_and_logs_outlive_the_distro() {
     let text = script();
     let kept: Vec<&str> = between(&text, "$kept = @(", ")").split(", ").collect();
     let kept: Vec<&str> = kept.iter().map(|path| path.trim_matches('\'')).collect();
-    // What the boot command gives as --config and --log-file, and the older log beside it.
+    // The paths that the boot command gives as --config and --log-file, and the older log beside
+    // it.
     let boot =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../distro/rootfs/usr/lib/underpass/boot");
     let boot = std::fs::read_to_string(boot).unwrap();
@@ -301,7 +302,8 @@ fn configuration_and_logs_outlive_the_distro() {
     let (unregister, import) = (text.find(REPLACED).unwrap(), text.find("--import").unwrap());
     let at = |copy: &str| text.find(&format!("--exec cp {copy}")).unwrap();
     assert!(at(copies[0]) < unregister && unregister < import && import < at(copies[1]));
-    // Only then are they removed from Windows' disk, so that the next run finds them after a fault.
+    // They are removed from Windows' disk only after that, so that the next run finds them after a
+    // fault.
     let removed =
         text.find("foreach ($path in $restored) { Remove-Item (Join-Path $folder").unwrap();
     assert!(at(copies[1]) < removed && text.matches("Remove-Item (Join-Path $folder").count() == 1);
@@ -358,7 +360,7 @@ fn nothing_is_changed_before_the_package_was_checked() {
     assert!(save.contains("($Url -replace '[^/]+$', 'SHA256SUMS')"), "{save}");
 }
 
-/// What the regular expression of a version, as .NET reads it, takes: three numbers with dots, and
+/// Whether .NET's reading of a version's regular expression matches: three numbers with dots, and
 /// what may follow them.
 fn is_version(word: &str) -> bool {
     let word = word.strip_prefix('v').unwrap_or(word);
@@ -414,7 +416,7 @@ fn settings_lists_it_as_winget_expects_and_an_uninstall_takes_the_entry_away() {
     let remove = between(app, "$remove = '", "\n");
     assert!(remove.ends_with("-File \"{0}\"' -f $copy") && app.contains("-Name $Name -Uninstall"));
     assert!(app.contains("$copy = Join-Path $folder 'install.ps1'\n"), "{app}");
-    // An entry that Windows refuses is no reason to stop.
+    // The script does not stop at an entry that Windows refuses.
     assert!(app.trim_start().starts_with("try {") && app.contains("} catch {"), "{app}");
     let uninstall = text.split_once("if ($Uninstall) {\n").unwrap().1;
     assert!(uninstall.contains("    if (Test-Path $entry) { Remove-Item $entry }\n"));

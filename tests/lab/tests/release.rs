@@ -40,10 +40,10 @@ fn built(scratch: &Scratch) -> PathBuf {
     folder
 }
 
-/// `scripts/release` in a folder, with words before it and behind it.
+/// `scripts/release` in a folder, with words before and after it.
 fn release(folder: &Path, before: &[&str], words: &[&str]) -> Output {
     let mut command = Command::new("env");
-    // What is compared need not be small.
+    // The compared files need not be small.
     command
         .arg("DPKG_DEB_COMPRESSOR_LEVEL=0")
         .args(before)
@@ -71,7 +71,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// What `distro/release/check.py` complains of, a line each; of all files, or of some.
+/// The faults that `distro/release/check.py` reports, a line each; of all files, or of some.
 fn complaints(release: &Path, only: &[&str]) -> String {
     let mut command = Command::new("python3");
     command.arg("distro/release/check.py").arg(release).args([VERSION, REPOSITORY]).args(only);
@@ -177,7 +177,7 @@ fn with(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     String::from_utf8_lossy(bytes).replacen(from, to, 1).into_bytes()
 }
 
-/// What is done to a file, and a part of what must be said then.
+/// The change to a file, and a part of the fault that check.py must then report.
 const FAULTS: &[(&str, Change, &str)] = &[
     ("SHA256SUMS", |b, _| with(b, "  install.ps1", "  install.ps"), "the sum of install.ps1"),
     (
@@ -197,11 +197,11 @@ const FAULTS: &[(&str, Change, &str)] = &[
         },
         "its underpass.wsl is not the release's underpass.wsl",
     ),
-    ("underpass-relay.exe", |b, _| b[..100].to_vec(), "it is no program for Windows"),
+    ("underpass-relay.exe", |b, _| b[..100].to_vec(), "it is not a program for Windows"),
     (
         "install.ps1",
         |b, _| with(b, "$version = '", "$version = 'v"),
-        "it has not just one line $version",
+        "it does not have exactly one line $version",
     ),
     (
         "winget/Underpass.Underpass.yaml",
