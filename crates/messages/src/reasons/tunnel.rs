@@ -75,7 +75,7 @@ super::reasons! {
         "无法读取配置文件 {1}：{2}；请检查 --config";
     "the configuration file {1} is wrong: {2}" => "配置文件 {1} 有误：{2}";
     "{1} is {2}: it must be {3} to {4}" => "{1} 的值为 {2}，应在 {3} 到 {4} 之间";
-    "--via-except says what goes without a proxy, and there is none: give it with --via" =>
+    "--via-except names what bypasses a proxy, and no proxy is set: give one with --via" =>
         "--via-except 指定不经过代理的目标，但没有设置代理：请用 --via 指定代理";
     "--subnet {1}: it must be a network of prefix length 28, such as {2}/28" =>
         "--subnet {1}：必须是前缀长度为 28 的网段，例如 {2}/28";
@@ -93,7 +93,7 @@ super::reasons! {
          WSL 会丢失字节（microsoft/WSL 的 issue 41063）：请用 `wsl --update` 更新";
     "the relay hangs: {1}" => "中继程序没有响应：{1}";
     "the pipe to the relay broke: {1}" => "与中继程序的管道已断开：{1}";
-    "Windows does not tell where %{1}% is; tried: {2}: a policy forbids these programs, most \
+    "Windows does not report where %{1}% is; tried: {2}: a policy forbids these programs, most \
      likely (\"Prevent access to the command prompt\", AppLocker); have one of them allowed" =>
         "无法从 Windows 得知 %{1}% 的位置；尝试过：{2}：这些程序很可能被策略禁止（“阻止访问命令提\
          示符”、AppLocker）；请放行其中之一";
