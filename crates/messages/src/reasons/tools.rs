@@ -32,6 +32,8 @@ super::reasons! {
     "'{1}' is not a proxy: {2}" => "“{1}”不是代理：{2}";
     "unknown tool '{1}': --tools takes git, apt, npm, yarn, pip, docker, curl, wget and cargo" =>
         "未知的工具“{1}”：--tools 可以是 git、apt、npm、yarn、pip、docker、curl、wget 和 cargo";
+    "'{1}' cannot be set here: --tools takes the names of other tools" =>
+        "“{1}”不能在这里设置：--tools 只接受其他工具的名称";
     "{1} cannot use a {2} proxy: give an http one (--scheme http), if the proxy program has such \
      a port" =>
         "{1} 不能使用 {2} 代理：如果代理软件有 HTTP 端口，请使用它（--scheme http）";
