@@ -118,7 +118,8 @@ pub(crate) enum Failure {
     Silent,
 }
 
-/// What a program's standard error says of interop itself. After a failure the program never ran.
+/// The failure of interop itself that a program's standard error reports. After a failure the
+/// program never ran.
 pub(crate) fn failure_in(words: &str) -> Option<Failure> {
     // `<3>WSL (PID - ) ERROR: FUNCTION:LINE: …` (`common.h`, `LOG_ERROR`); before 2022
     // `<3>init: (PID) ERROR: …` (microsoft/WSL issue 7174).
@@ -353,7 +354,7 @@ fn entry(binfmt: &Path) -> Option<Entry> {
     })
 }
 
-/// What `/etc/wsl.conf` says of interop. The first of several lines counts.
+/// Whether `/etc/wsl.conf` switches interop off. The first of several lines counts.
 fn is_switched_off(wsl_conf: &str) -> bool {
     let mut section = String::new();
     for line in wsl_conf.lines().map(str::trim) {

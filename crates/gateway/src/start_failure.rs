@@ -8,7 +8,7 @@ use crate::windows;
 use std::path::Path;
 use std::time::Duration;
 
-/// What is known of a relay that ended by itself.
+/// The known facts of a relay that ended by itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ending<'a> {
     pub(crate) program: &'a Path,

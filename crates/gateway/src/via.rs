@@ -201,7 +201,7 @@ impl WayOut {
         }
     }
 
-    /// What a lane's relay says of the proxy; nothing when it works.
+    /// Takes a report of a lane's relay about the proxy; it is empty when the proxy works.
     pub(crate) fn note(&mut self, now: Instant, lane: usize, words: &str) {
         if !self.is_by_proxy() {
             return;

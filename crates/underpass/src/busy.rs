@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// What takes less is not worth a line.
+/// A shorter wait shows no line.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Between two changes of the line.

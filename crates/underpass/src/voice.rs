@@ -23,7 +23,7 @@ pub(crate) fn complaint(error: &anyhow::Error) -> String {
     reasons::in_words(&format!("{error:#}"), language()).into_owned()
 }
 
-/// What `--lang` says. A language that there is not is clap's to reject.
+/// What `--lang` says. clap rejects an unknown language.
 fn of_words(words: impl Iterator<Item = OsString>) -> Option<Language> {
     let mut words = words.map(|word| word.to_string_lossy().into_owned()).skip(1);
     while let Some(word) = words.next() {

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 const UNDERPASS: &str = env!("CARGO_BIN_EXE_underpass");
 
-/// What a program prints that must succeed and complain of nothing.
+/// The output of a program, which must succeed without a complaint.
 fn quiet(program: &str, words: &[&str]) -> String {
     // A shell complains of a language that the machine does not have.
     let mut command = Command::new(program);

@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_underpass");
 
-/// Without what the environment says of languages, colours and tunnels.
+/// Runs without the environment's variables for languages, colours and tunnels.
 fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     for name in ["LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG", "NO_COLOR"] {

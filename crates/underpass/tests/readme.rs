@@ -13,7 +13,7 @@ type Counts = BTreeMap<String, usize>;
 struct Part {
     /// The number of `#` of its heading.
     level: usize,
-    /// Indented lines, without what is said of them.
+    /// Indented lines, without the comments on them.
     commands: Vec<String>,
     /// Lines of drawings.
     drawn: usize,

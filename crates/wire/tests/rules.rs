@@ -29,7 +29,7 @@ fn peer() -> SocketAddr {
     "192.0.2.1:80".parse().unwrap()
 }
 
-/// What a source gives at its next pulls; then nothing.
+/// The results of a source's next pulls; after them it has no more.
 #[derive(Default)]
 struct Script(Vec<(FlowId, usize, Then)>);
 

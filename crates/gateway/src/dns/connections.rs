@@ -117,8 +117,8 @@ impl Connection {
         Next::Query(query)
     }
 
-    /// Hands the connection on, beginning with the transfer that is next. These servers are to be
-    /// tried, in their order.
+    /// Hands the connection on, beginning with the next transfer. The servers are tried in their
+    /// order.
     pub fn hand_on(&mut self, mut servers: Vec<SocketAddr>) {
         servers.reverse();
         self.stage = Stage::Server(servers);

@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What is to be looked at.
+/// The options of a run.
 pub(crate) struct Wishes {
     outside: Vec<Target>,
     public_name: String,

@@ -49,7 +49,7 @@ pub(super) fn start_files(home: &Path, root: &Path) -> impl Iterator<Item = Path
     IN_HOME.iter().map(move |name| home.join(name)).chain(in_etc)
 }
 
-/// What is remembered. Addresses that this machine has now are nothing that was.
+/// The remembered addresses, without those that this machine has now.
 #[must_use]
 pub(super) fn recall(file: &Path, home: &Path, root: &Path, now: &[IpAddr]) -> Remembered {
     let seen: Seen =

@@ -1,6 +1,6 @@
 //! The items of a self-test. Each tries one thing and says whether it works; none changes anything.
-//! Findings hold no address or name of the user's network, since their reports are passed on; what
-//! an error or a log says of them is left out by `redact.rs`.
+//! Findings hold no address or name of the user's network, since their reports are passed on;
+//! `redact.rs` removes those that an error or a log contains.
 
 use super::meter::{self, Meter, START_PATIENCE};
 use super::path_mtu;

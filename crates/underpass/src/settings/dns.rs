@@ -1,4 +1,4 @@
-//! `underpass settings dns`: who resolves names in this distro.
+//! `underpass settings dns`: which servers resolve names in this distro.
 
 use super::edits::{ConsentOptions, Outcome, carry_out, step};
 use super::found::{Content, Found, Traits, encoded, settings_of};

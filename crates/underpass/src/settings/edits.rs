@@ -98,7 +98,7 @@ pub(crate) fn take_back(
     Ok(Outcome::Made)
 }
 
-/// Shows steps; whether they are to be made.
+/// Shows steps. Returns whether they are wanted.
 fn is_wanted(
     steps: &[PathChange],
     consent: &ConsentOptions,

@@ -29,11 +29,11 @@ pub(crate) enum Found {
 pub(crate) struct Content {
     /// What it says.
     pub(crate) bytes: Vec<u8>,
-    /// What else is to be kept.
+    /// The properties that are kept too.
     pub(crate) traits: Traits,
 }
 
-/// What a file is besides its bytes.
+/// The properties of a file besides its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Traits {
     /// Its permissions.
@@ -51,7 +51,7 @@ impl Default for Traits {
     }
 }
 
-/// The most that a settings file may be: a mistyped path shall not fill the memory.
+/// The largest size of a settings file, so that a mistyped path does not fill the memory.
 pub(crate) const MOST_BYTES: u64 = 1024 * 1024;
 
 impl Found {

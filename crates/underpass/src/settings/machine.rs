@@ -1,4 +1,4 @@
-//! The machine whose settings these are: where its files are, and what Windows says of itself.
+//! The machine whose settings these are: where its files are, and Windows' facts.
 
 use super::found::{Found, settings_of};
 use crate::busy::Busy;

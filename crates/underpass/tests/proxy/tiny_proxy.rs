@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-/// What it speaks.
+/// The protocols that it speaks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaks {
     Http,
     Both,
-    /// HTTP, and not a word to anything else.
+    /// HTTP; it does not answer another protocol.
     HttpOrNothing,
     /// It never answers.
     Nothing,
@@ -48,7 +48,7 @@ impl TinyProxy {
         self.address.port()
     }
 
-    /// What it was asked for since the last time.
+    /// The requests since the last call.
     pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }

@@ -12,7 +12,7 @@ use std::thread;
 /// From where the proxies leave.
 pub(crate) const PROXY_EXIT: &str = "127.0.0.2";
 
-/// What a DNS server says of a name.
+/// The answer of a DNS server for a name.
 #[derive(Clone, Copy)]
 pub(crate) enum Says {
     /// It is on 127.0.0.1.
