@@ -263,8 +263,10 @@ fn dockers_daemon_is_set_in_the_form_that_fits() {
         ("true", "/etc/docker/daemon.json", "\"https-proxy\": \"http://me:a%40b@192.0.2.9:1\""),
     ] {
         let words = format!(
-            "mount -t tmpfs none /run && {systemd} && mount -t tmpfs none /etc && mkdir /etc/docker && \
-             \"$UNDERPASS\" proxy apply --tools docker --proxy http://me:a%40b@192.0.2.9:1 >said && cat {file} && \
+            "mount -t tmpfs none /run && {systemd} && mount -t tmpfs none /etc && \
+             mkdir /etc/docker && \
+             \"$UNDERPASS\" proxy apply --tools docker \
+             --proxy http://me:a%40b@192.0.2.9:1 >said && cat {file} && \
              \"$UNDERPASS\" proxy remove >said && find /etc"
         );
         let said = Said::of(home.command("unshare").args(["--mount", "sh", "-c", &words])).well();
