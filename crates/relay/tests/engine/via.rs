@@ -121,7 +121,7 @@ async fn a_refusal_is_the_destinations_and_a_broken_proxy_is_reported_once() {
             .unwrap();
         if flow == FlowId(4) {
             let words = format!(
-                "http://***@{at}: the proxy does not take this user and password (it offers Negotiate)"
+                "http://***@{at}: the proxy rejects this user and password (it offers Negotiate)"
             );
             assert_eq!(gateway.next().await, trouble(&words));
         }
