@@ -102,14 +102,14 @@ fn the_package_is_small_the_same_each_time_and_says_what_is_in_it() {
     }
     // Each command of `underpass` is a word that `wsl -d underpass` takes.
     let help = run(&root.join("usr/bin/underpass"), &["--help"]);
-    let commands = help
+    let commands: Vec<&str> = help
         .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.is_empty());
-    let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
-    assert!(commands.contains(&"up") && commands.contains(&"status"), "{help}");
-    for command in commands.into_iter().filter(|command| *command != "help") {
+        .filter_map(|line| line.strip_prefix("  ")?.split_once("  "))
+        .map(|(command, _)| command)
+        .filter(|command| !command.is_empty() && command.bytes().all(|b| b.is_ascii_lowercase()))
+        .collect();
+    assert!(["doctor", "up", "proxy", "man"].iter().all(|one| commands.contains(one)), "{help}");
+    for command in commands {
         assert!(command == "man" || root.join("usr/bin").join(command).exists(), "{command}");
         let page = root.join(format!("usr/share/man/man1/underpass-{command}.1"));
         assert!(
