@@ -292,11 +292,11 @@ No problems found: every check that could run passed.
         for part in [
             "  ✗ Windows  ← broken here\n",
             "  · Internet  1.1.1.1:443  ← after the break\n",
-            "1 problem(s) found.\n",
+            "Problems found: 1.\n",
             "✗ Traffic that Windows forwards for WSL does not get out  (network down, network-nat)\n  Seen\n    1.1.1.1 does not answer pings.\n",
             "      in PowerShell:\n        wsl -d underpass up\n",
             r"      in %UserProfile%\.wslconfig:",
-            "were skipped because they depend on what is broken here.",
+            "Checks skipped because they depend on what is broken: ",
             "Windows could not be queried",
         ] {
             assert!(text.contains(part), "{part}: {text}");
@@ -332,7 +332,7 @@ No problems found: every check that could run passed.
         let diagnosis = judge(&facts, None);
         let text = |hints| render(&diagnosis, Language::English, Colour::None, hints);
         let folded = text(Hints::Folded);
-        let end = "1 hint(s); `--hints` shows them in full:\n  ! Windows' firewall does not protect WSL  (windows-firewall)\n";
+        let end = "Hints: 1 (`--hints` shows them in full)\n  ! Windows' firewall does not protect WSL  (windows-firewall)\n";
         assert!(folded.ends_with(end), "{folded}");
         assert!(
             folded.contains("✗ WSL's clock differs from Windows'")
@@ -349,7 +349,7 @@ No problems found: every check that could run passed.
         wslconfig(&mut facts, "[wsl2]\nfirewall=false\n");
         let text = render(&judge(&facts, None), Language::English, Colour::None, Hints::Folded);
         assert!(
-            text.contains("Everything works; 1 hint(s).")
+            text.contains("Everything works. Hints: 1.")
                 && text.contains("! Windows' firewall does not protect WSL"),
             "{text}"
         );

@@ -42,6 +42,10 @@ sentences! {
     VPN_CONNECTED:
         "A VPN is connected on Windows: {adapter} ({description}).",
         "Windows 上已连接 VPN：{adapter}（{description}）。";
+    /// The same where Windows does not describe its adapter.
+    VPN_WITHOUT_DESCRIPTION:
+        "A VPN is connected on Windows: {adapter}.",
+        "Windows 上已连接 VPN：{adapter}。";
     /// The mode.
     MODE_IN_FORCE: "WSL's networking mode is {mode}.", "WSL 当前的网络模式是 {mode}。";
     /// What the user wants by a file.
@@ -106,16 +110,16 @@ sentences! {
         "No problems found: every check that could run passed.",
         "一切正常：可以进行的检查全部通过。";
     /// The verdict where only hints were found.
-    ONLY_HINTS: "Everything works; {count} hint(s).", "网络工作正常，另有 {count} 条提示。";
+    ONLY_HINTS: "Everything works. Hints: {count}.", "网络工作正常，另有 {count} 条提示。";
     /// The verdict.
-    PROBLEMS_FOUND: "{count} problem(s) found.", "发现 {count} 个问题。";
+    PROBLEMS_FOUND: "Problems found: {count}.", "发现 {count} 个问题。";
     /// The verdict where no check found a fault, and yet a step's answer is not yes.
     STEPS_OPEN:
         "No check found a fault, but {count} of the steps above could not be confirmed.",
         "各项检查没有发现故障，但上面有 {count} 个步骤无法确认正常。";
     /// What was not looked at.
     CHECKS_SKIPPED:
-        "{count} check(s) were skipped because they depend on what is broken here.",
+        "Checks skipped because they depend on what is broken: {count}.",
         "有 {count} 项检查依赖上面已经出故障的环节，已跳过。";
     /// Where Windows could not be asked.
     WINDOWS_NOT_ASKED:
@@ -149,10 +153,10 @@ sentences! {
     FINDINGS: "Findings", "诊断结果";
     /// Above hints that are shown by their titles.
     HINTS:
-        "{count} hint(s); `--hints` shows them in full:",
+        "Hints: {count} (`--hints` shows them in full)",
         "{count} 条提示（用 `--hints` 查看全文）：";
     /// The same on a page.
-    HINTS_FOLDED: "{count} hint(s)", "{count} 条提示";
+    HINTS_FOLDED: "Hints: {count}", "{count} 条提示";
     /// A heading.
     THE_FACTS: "Facts gathered", "收集到的信息";
     /// A label.

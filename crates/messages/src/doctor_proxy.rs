@@ -399,9 +399,9 @@ sentences! {
 
     // ---- other tools
     /// Fix.
-    TOOLS_GOOD_FIX: "Replace them with {proxy}, which works:", "改为可用的 {proxy}：";
+    TOOLS_GOOD_FIX: "Use {proxy}, which works:", "改用可用的 {proxy}：";
     /// Fix.
-    TOOLS_REMOVE_FIX: "Or remove the settings that do not work:", "或者删除不可用的设置：";
+    TOOLS_REMOVE_FIX: "Remove the settings that do not work:", "删除不可用的设置：";
     /// Fix.
     TOOLS_BY_HAND_FIX:
         "Remove {key} from {file} with an editor.",

@@ -438,8 +438,8 @@ texts! {
     NOTES = [
         "doctor" =>
             "Exit code: 0 no problems, 1 there are problems or a step could not be confirmed, 2 \
-             the command line is wrong.",
-            "退出码：0 正常，1 有问题或有步骤无法确认，2 命令行有误。";
+             the command line is wrong or the doctor itself failed.",
+            "退出码：0 正常，1 有问题或有步骤无法确认，2 命令行有误或诊断本身失败。";
         "selftest" =>
             "Exit code: 0 no item failed, 1 an item failed, 2 the command line is wrong.",
             "退出码：0 没有失败的项目，1 有项目失败，2 命令行有误。";

@@ -71,7 +71,7 @@ sentences! {
         "{name}, mtu {mtu}{way}, offload {offload}",
         "{name}，MTU {mtu}{way}，分段卸载{offload}";
     /// Of the TAP.
-    WAY_MTU: " ({mtu} beside TCP)", "（TCP 以外为 {mtu}）";
+    WAY_MTU: " for TCP, {mtu} for the rest", "（TCP 以外为 {mtu}）";
     /// Of offload.
     ON: "on", "开启";
     /// Of offload.

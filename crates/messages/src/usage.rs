@@ -14,7 +14,7 @@ sentences! {
     /// Heading of root's commands.
     FIND_OUT: "Find out what is wrong", "排查故障";
     /// Heading of root's commands.
-    TUNNEL: "Carry WSL's traffic under the VPN", "在 VPN 下承载 WSL 的流量";
+    TUNNEL: "Carry WSL's traffic when a VPN blocks it", "VPN 断网时承载 WSL 的流量";
     /// Heading of root's commands.
     CONFIGURE: "Configure WSL and its tools", "配置 WSL 和各种工具";
     /// Heading of root's commands.

@@ -46,7 +46,7 @@ fn subcommands(words: &[&str]) -> Vec<String> {
 const LISTS: [&str; 5] = [
     "Commands:",
     "Find out what is wrong:",
-    "Carry WSL's traffic under the VPN:",
+    "Carry WSL's traffic when a VPN blocks it:",
     "Configure WSL and its tools:",
     "More:",
 ];
@@ -133,9 +133,9 @@ Every command explains itself with `--help`; this page has the same texts. `-h` 
 `--help`. `underpass man FOLDER` writes manual pages.
 
 **Configuration file.** Options of `underpass up` are also keys of a TOML file: `--config FILE`, and
-`/etc/underpass.toml` in the helper distro. Their names are the same, without the dashes. An option
-on the command line takes precedence. `--config`, `--if-needed`, `--log-file` and `--attach` exist
-on the command line only.
+`/etc/underpass.toml` in the helper distro. Their names are the same, without the two leading
+dashes. An option on the command line takes precedence. `--config`, `--if-needed`, `--log-file` and
+`--attach` exist on the command line only.
 
 **Exit codes.** 0 done, 1 failed or problems found, 2 wrong usage.
 ";

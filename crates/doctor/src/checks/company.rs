@@ -8,7 +8,7 @@ use crate::finding::{FixStep, Shell};
 use crate::view::{View, has_addresses};
 use crate::way::Place;
 use messages::quote::{for_powershell, for_shell};
-use messages::{doctor, doctor_dns, doctor_network as say};
+use messages::{doctor_dns, doctor_network as say};
 use std::net::IpAddr;
 use wsl::{MOST_SERVERS, NetworkingMode};
 
@@ -70,7 +70,7 @@ fn missing_server(view: &View<'_>) -> Option<Found> {
     if servers.is_empty() {
         return None;
     }
-    let mut command = format!("sudo {} settings dns manual", fixes::own_as_root(view));
+    let mut command = fixes::as_root(view, "settings dns manual");
     let own = view.nameservers();
     let own = own.iter().map(|server| &server.address);
     for server in servers.iter().chain(own).take(MOST_SERVERS) {
@@ -136,9 +136,7 @@ fn unreachable(view: &View<'_>) -> Option<Found> {
     }
     let mut evidence = attempts(view, Subject::Company, Whence::Vm);
     evidence.extend(attempts(view, Subject::Company, Whence::Windows));
-    evidence.extend(view.vpns().map(|vpn| {
-        doctor::VPN_CONNECTED.with("adapter", &vpn.name).with("description", &vpn.description)
-    }));
+    evidence.extend(view.vpns().map(seen::vpn));
     if failed(Whence::Windows) {
         let target = view.reached(Subject::Company, Whence::Vm).next()?.target.clone();
         let (host, port) = target.rsplit_once(':').unwrap_or((&target, "443"));

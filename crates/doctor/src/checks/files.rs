@@ -32,7 +32,7 @@ fn immutable(view: &View<'_>) -> Option<Found> {
     if !view.facts.resolv_conf.immutable || view.resolv_conf_is_left_alone() {
         return None;
     }
-    let auto = format!("sudo {} settings dns auto", fixes::own_as_root(view));
+    let auto = fixes::as_root(view, "settings dns auto");
     let mut fix = vec![
         FixStep::Say(say::IMMUTABLE_FIX.text()),
         fixes::linux(&["sudo chattr -i /etc/resolv.conf", &auto]),
@@ -104,7 +104,7 @@ fn by_hand(view: &View<'_>) -> Option<Found> {
         evidence.push(say::BY_HAND_LOCKED_SEEN.text());
     }
     let mut fix = vec![FixStep::Say(say::BY_HAND_FIX.text())];
-    fix.push(fixes::linux(&[&format!("sudo {} settings dns auto", fixes::own_as_root(view))]));
+    fix.push(fixes::linux(&[&fixes::as_root(view, "settings dns auto")]));
     Some(Found { evidence, cause: say::BY_HAND_CAUSE.text(), fix })
 }
 

@@ -1,7 +1,7 @@
 //! Fixes of more than one problem, and how commands are written. A sentence begins each
 //! alternative: what follows it, up to the next one, is run as a whole.
 
-pub(super) use super::typed::{own, own_as_root};
+pub(super) use super::typed::{as_root, own};
 
 use super::good::{good, host, on_at, on_with};
 use crate::facts::Tool;
@@ -107,7 +107,7 @@ pub(super) fn dns_auto(view: &View<'_>) -> Vec<FixStep> {
     } else {
         vec![
             say(&doctor::FIX_DNS_AUTO),
-            linux(&[&format!("sudo {} settings dns auto", own_as_root(view))]),
+            linux(&[&as_root(view, "settings dns auto")]),
         ]
     };
     first.into_iter().chain(shutdown(view)).collect()

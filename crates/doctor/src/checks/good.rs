@@ -1,7 +1,7 @@
 //! The proxy that is known to be good, and the commands that set it: a fix names what was seen to
 //! carry a request, or else the port that the setting has.
 
-use super::typed::{own, own_as_root};
+use super::typed::{as_root_with, own};
 use crate::facts::{ProxyProbe, Tool};
 use crate::view::{View, is_ok, spelling};
 use messages::quote::for_shell;
@@ -71,7 +71,7 @@ impl Good<'_> {
     pub(super) fn apply_as_root(&self, view: &View<'_>, tools: &str) -> String {
         let (before, after) = self.given();
         let keep = if before.is_empty() { "" } else { " --preserve-env=UNDERPASS_PROXY" };
-        format!("{before}sudo{keep} {} proxy apply --tools {tools}{after}", own_as_root(view))
+        as_root_with(view, &before, keep, &format!("proxy apply --tools {tools}{after}"))
     }
 
     /// Sets the shell's variables.

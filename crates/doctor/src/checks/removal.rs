@@ -1,7 +1,7 @@
 //! Commands that take settings out of where they are written, and nothing else. A line is named by
 //! its number and by what stands in it, so a command that no longer fits the file changes nothing.
 
-use super::typed::{own, own_as_root};
+use super::typed::{as_root, own};
 use crate::facts::{ProxySetting, Tool};
 use crate::view::View;
 use messages::quote::for_shell;
@@ -72,9 +72,9 @@ pub(super) fn commands(view: &View<'_>, settings: &[&ProxySetting]) -> Vec<Strin
         };
         if setting.is_ours {
             let tool = setting.tool.name();
-            let root = !sudo(file).is_empty();
-            let own = if root { format!("sudo {}", own_as_root(view)) } else { own(view) };
-            add(format!("{own} proxy remove --tools {tool}"));
+            let words = format!("proxy remove --tools {tool}");
+            let needs_root = !sudo(file).is_empty();
+            add(if needs_root { as_root(view, &words) } else { format!("{} {words}", own(view)) });
         } else if is_of_git(setting) {
             git(setting, None).into_iter().for_each(&mut add);
         } else {

@@ -4,6 +4,7 @@ use crate::facts::{Ask, Asked, Lookup, Method, Outcome, ProxySetting, Reach, Whe
 use crate::view::has_addresses;
 use messages::{Text, doctor, doctor_proxy};
 use std::net::IpAddr;
+use wire::facts::Adapter;
 
 /// Addresses in a sentence.
 pub(super) fn list(addresses: &[IpAddr]) -> String {
@@ -73,7 +74,7 @@ pub(super) fn in_words(why: Why, detail: &str) -> String {
 /// A question for a name, and the answer; `None` if it was not asked.
 pub(super) fn ask(ask: &Ask) -> Option<Text> {
     let server = match &ask.asked {
-        Asked::System => "/etc/nsswitch.conf".to_owned(),
+        Asked::System => "getent".to_owned(),
         Asked::Nameserver(server) => server.to_string(),
         Asked::Public(address) | Asked::OfAdapter(address) => address.to_string(),
         Asked::Windows => "Windows".to_owned(),
@@ -86,6 +87,16 @@ pub(super) fn ask(ask: &Ask) -> Option<Text> {
         Lookup::Failed { .. } => doctor::SERVER_SILENT.text(),
     };
     Some(text.with("server", server).with("name", &ask.name))
+}
+
+/// A VPN that is connected, by its adapter.
+pub(super) fn vpn(adapter: &Adapter) -> Text {
+    let text = if adapter.description.is_empty() {
+        doctor::VPN_WITHOUT_DESCRIPTION.text()
+    } else {
+        doctor::VPN_CONNECTED.with("description", &adapter.description)
+    };
+    text.with("adapter", &adapter.name)
 }
 
 /// A proxy setting and where it stands.

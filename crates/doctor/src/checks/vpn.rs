@@ -42,9 +42,7 @@ fn seen_of_the_way(view: &View<'_>) -> Vec<Text> {
 }
 
 fn seen_of_vpns(view: &View<'_>) -> impl Iterator<Item = Text> {
-    view.vpns().map(|vpn| {
-        doctor::VPN_CONNECTED.with("adapter", &vpn.name).with("description", &vpn.description)
-    })
+    view.vpns().map(super::seen::vpn)
 }
 
 /// The fixes for a VPN that cuts WSL, the most certain first.

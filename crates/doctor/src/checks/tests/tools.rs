@@ -231,7 +231,13 @@ fn apt_update_times_out_without_the_proxy_that_the_shell_has() {
     let mut elsewhere = by_variables_only();
     elsewhere.program = Program { path: "/mnt/wsl/underpass/underpass".to_owned(), in_path: true };
     let text = said(&judge(&elsewhere, None).findings[0]);
-    assert!(text.contains("sudo /mnt/wsl/underpass/underpass proxy apply"), "{text}");
+    assert!(!text.contains("sudo /mnt/wsl"), "{text}");
+    let copied = "sudo install -m 755 ~/underpass.new /usr/local/bin/underpass\n\
+                  sudo /usr/local/bin/underpass proxy apply --tools apt";
+    assert!(text.contains(copied), "{text}");
+    elsewhere.program.path = "/opt/bin/underpass".to_owned();
+    let text = said(&judge(&elsewhere, None).findings[0]);
+    assert!(text.contains("sudo /opt/bin/underpass proxy apply"), "{text}");
     // It gets out without.
     assert_eq!(ids(&with_variables(nat())), [""; 0]);
     // It is not installed.
