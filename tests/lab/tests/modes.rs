@@ -62,7 +62,7 @@ fn serves_in(lab: &Lab, interop: &Interop, mode: &Mode) {
 #[test]
 fn each_networking_mode_is_detected_and_served_and_its_own_routes_stay() {
     let on_the_hosts_network = &["127.0.0.1", HOST, ROUTER, "192.0.2.77"];
-    let virtio = "Microsoft's own user-mode network";
+    let virtio = "Microsoft's user-mode network";
     let mode = |wsl, name, says, captured, stay| Mode { wsl, name, says, captured, stay };
     for mode in [
         mode("nat", "nat", None, &[NAT_GATEWAY], &["127.0.0.1", "172.28.48.77"]),

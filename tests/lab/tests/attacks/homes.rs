@@ -125,7 +125,7 @@ fn root_does_not_obey_what_a_user_says_was_changed() {
     fs::write(homes.path("var/underpass/proxy.json"), memory.to_string()).unwrap();
     let done = homes.root(&["proxy", "remove"]);
     homes.nothing_is_changed(&format!("{done:?}"));
-    assert!(done.code == Some(1) && done.stderr.contains("stays"), "{done:?}");
+    assert!(done.code == Some(1) && done.stderr.contains("is left unchanged"), "{done:?}");
 }
 
 #[test]
