@@ -43,7 +43,7 @@ sentences! {
          running)",
         "underpass：已在运行（进程 {pid}），本命令会跟随它（按 Ctrl-C 退出不影响它运行）";
     /// `up --attach` found none.
-    WAITING: "underpass: waiting for the next gateway", "underpass：正在等待下一个网关进程";
+    WAITING: "underpass: waiting for the next gateway", "underpass：正在等待下一个隧道进程";
     /// `up --attach`: the gateway is gone.
     ENDED: "underpass: process {pid} has ended", "underpass：进程 {pid} 已退出";
     /// While the relay starts.
@@ -101,7 +101,7 @@ sentences! {
     /// After a tool that is not there.
     NOT_INSTALLED: " (not installed)", "（未安装）";
     /// A tool or Windows without a proxy.
-    NO_PROXY: "no proxy", "没有代理";
+    NO_PROXY: "no proxy", "未设置代理";
     /// Windows was not queried.
     NO_RELAY:
         "not queried: there is no relay beside this command",
@@ -113,7 +113,7 @@ sentences! {
     /// Whose setting: that of services.
     OF_SERVICES: "services", "系统服务";
     /// Windows did not report it.
-    NOT_REPORTED: "not reported", "没有得到";
+    NOT_REPORTED: "not reported", "未获取到";
     /// A setting of Windows'.
     DETECTS: "automatic detection", "自动检测";
     /// A setting of Windows'.

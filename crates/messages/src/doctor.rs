@@ -176,7 +176,7 @@ sentences! {
     /// Where commands are typed.
     IN_POWERSHELL: "in PowerShell", "在 PowerShell 中执行";
     /// Where commands are typed.
-    IN_ADMIN_POWERSHELL: "in PowerShell as administrator", "在管理员 PowerShell 中执行";
+    IN_ADMIN_POWERSHELL: "in PowerShell as administrator", "以管理员身份在 PowerShell 中执行";
     /// Where lines stand.
     IN_FILE: "in {file}", "写入 {file}";
     /// What the report says of itself.

@@ -21,7 +21,9 @@ sentences! {
         "程序没有可查询的 DNS 服务器：该文件被删除或清空，而 WSL 被设置为不生成它\
          （generateResolvConf=false），或者无法写入。";
     /// Title.
-    PINNED: "/etc/hosts has a wrong address for a company host", "/etc/hosts 中公司主机的地址有误";
+    PINNED:
+        "/etc/hosts has a wrong address for a company host",
+        "/etc/hosts 中公司内网主机的地址有误";
     /// Seen.
     PINNED_SEEN:
         "Line {line} of /etc/hosts maps {name} to {address}.",
@@ -54,7 +56,8 @@ sentences! {
     LIE_CAUSE:
         "The server answers for a public name with a non-public address: it filters names, or it \
          belongs to a router's login page.",
-        "该服务器对公网域名返回了非公网地址：它在过滤域名，或者这是路由器的登录页面。";
+        "该服务器对公网域名返回了非公网地址：它会过滤域名，或者当前网络要先在登录页面登录才能上\
+         网。";
     /// Title.
     LINE_ENDS: "resolv.conf has Windows line endings", "resolv.conf 使用了 Windows 换行符";
     /// Seen.
@@ -133,7 +136,7 @@ sentences! {
     /// Cause.
     UDP_CAUSE:
         "Something on the path drops DNS over UDP, which programs use first.",
-        "途中有设备丢弃了 UDP 方式的 DNS 查询，而程序首先使用 UDP。";
+        "链路上有设备丢弃了 UDP 方式的 DNS 查询，而程序默认使用 UDP。";
     /// Fix.
     UDP_FIX: "Let the C library query over TCP:", "让 C 库改用 TCP 查询：";
     /// Title.
@@ -184,7 +187,7 @@ sentences! {
         "只有 Windows 能解析这些域名：VPN 指定了各个域由哪台服务器解析（分域解析，split DNS），而 \
          WSL 的数据包到不了那台服务器。";
     /// Title.
-    UNKNOWN: "No server knows the company's name", "没有服务器认识该公司内网域名";
+    UNKNOWN: "No server knows the company's name", "所有服务器都无法解析该公司内网域名";
     /// Seen.
     UNKNOWN_SEEN:
         "Neither WSL's servers nor Windows can resolve {name}.",
@@ -258,8 +261,8 @@ sentences! {
     TUNNELING_OFF_CAUSE:
         "Programs send DNS packets, which a VPN can drop or redirect to another server. This \
          works now, but may fail with a VPN.",
-        "域名查询以普通数据包发送，VPN 可能丢弃它们，或转给别的服务器。现在可以使用，连上 VPN 后未\
-         必。";
+        "域名查询以普通数据包发送，VPN 可能丢弃它们，或转给别的服务器。目前可以使用，但连上 VPN 后\
+         可能失效。";
     /// Title.
     REBIND: "DNS answers pointed at this machine", "有 DNS 应答指向本机";
     /// Seen.

@@ -41,8 +41,8 @@ sentences! {
     IPV6_RULES_CAUSE:
         "The kernel was built without CONFIG_IPV6_MULTIPLE_TABLES, as were WSL's kernels up to \
          5.15.90.1. The tunnel carries only IPv4 and leaves IPv6 unchanged.",
-        "该内核编译时未启用 CONFIG_IPV6_MULTIPLE_TABLES（WSL 内核直到 5.15.90.1 都是如此）：隧道只\
-         承载 IPv4，IPv6 保持原样。";
+        "该内核编译时未启用 CONFIG_IPV6_MULTIPLE_TABLES（WSL 5.15.90.1 及更早的内核都是如此）：隧道\
+         只承载 IPv4，IPv6 保持原样。";
     /// Fix.
     IPV6_RULES_FIX:
         "Update WSL, which also updates its kernel (a custom kernel needs that option):",
@@ -50,7 +50,7 @@ sentences! {
 
     // ---- what confines the tunnel's processes
     /// Title.
-    CONFINED: "The tunnel's processes are not fully confined", "隧道进程未受到全部限制";
+    CONFINED: "The tunnel's processes are not fully confined", "隧道进程的隔离限制没有全部生效";
     /// Seen.
     CONFINED_SEEN: "not in force: {missing}", "未生效：{missing}";
     /// Cause.
@@ -58,9 +58,9 @@ sentences! {
         "The tunnel works, but this machine refused some of the restrictions that isolate its \
          processes. WSL's own kernels since 5.15 support all of them (seccomp and Landlock); a \
          custom kernel, or `lsm=` on its command line, may lack some.",
-        "隧道可以正常工作，但本机没有应用全部用来隔离隧道进程的限制。WSL 自带的内核从 5.15 起具备\
-         全部所需功能（seccomp 和 Landlock）；自定义内核或内核命令行中的 `lsm=` 可能缺少其中一部\
-         分。";
+        "隧道可以正常工作，但用来隔离隧道进程的限制有一部分在本机无法生效。WSL 自带的内核从 5.15 起\
+         具备全部所需功能（seccomp 和 Landlock）；自定义内核或内核命令行中的 `lsm=` 可能缺少其中一\
+         部分。";
     /// Fix.
     CONFINED_FIX:
         "Use WSL's own kernel, or build yours with CONFIG_SECCOMP_FILTER and \

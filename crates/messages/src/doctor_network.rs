@@ -3,7 +3,9 @@
 sentences! {
     // ---- rules and routes of the VM's own
     /// Title.
-    RULE: "A rule or route of the VM drops everything", "虚拟机中的策略规则或路由丢弃了所有流量";
+    RULE:
+        "A rule or route of the VM drops everything",
+        "虚拟机中的策略路由规则或路由丢弃了所有流量";
     /// Seen.
     RULE_SEEN: "Rule {priority}: {rule}.", "规则 {priority}：{rule}。";
     /// Seen.
@@ -286,14 +288,14 @@ sentences! {
     CUT_CAUSE:
         "Windows does not forward WSL's packets. Usually a VPN client or its firewall blocks \
          them, possibly one that the doctor does not recognize; otherwise Windows' NAT is stuck.",
-        "Windows 没有转发 WSL 的数据包。多数情况是 VPN 客户端或其防火墙所为（可能是诊断程序不认识\
+        "Windows 没有转发 WSL 的数据包。多数情况是 VPN 客户端或其防火墙所为（可能是 doctor 无法识别\
          的产品），否则就是 Windows 的 NAT 卡死。";
     /// Fix, where the adapter is a proxy program's.
     TUN_FIX:
         "{adapter} belongs to a proxy program in TUN mode. In that program turn off 'strict \
          route' (Clash Verge: Settings, TUN mode; v2rayN: Settings, TUN), or turn off TUN mode.",
         "{adapter} 是代理软件 TUN 模式的网卡。请在代理软件中关闭“严格路由（strict route）”（Clash \
-         Verge：设置 → 虚拟网卡模式（TUN）；v2rayN：设置 → Tun 模式设置），或者关闭 TUN 模式。";
+         Verge：设置 → 虚拟网卡模式（TUN）；v2rayN：参数设置 → Tun 模式设置），或者关闭 TUN 模式。";
 
     // ---- connections only
     /// Title.
@@ -302,7 +304,7 @@ sentences! {
     TCP_CAUSE:
         "A firewall on the path lets pings through and blocks connections. Company networks that \
          require a proxy do this.",
-        "途中的防火墙放行 ping 但不放行连接，要求使用代理的公司网络通常如此。";
+        "链路上的防火墙放行 ping 但拦截 TCP 连接，要求使用代理的公司网络通常如此。";
     /// Fix.
     TCP_FIX:
         "Use the proxy that Windows uses, or ask the network's administrator for one:",
@@ -324,8 +326,8 @@ sentences! {
     MTU_CAUSE:
         "Part of the path, usually the VPN, accepts only smaller packets, and the ICMP message \
          that reports it is lost: connections start and then hang.",
-        "途中某一段（通常是 VPN）只接受更小的数据包，而说明这一点的 ICMP 消息丢失了：连接能够建\
-         立，随后卡住不动。";
+        "链路中某一段（通常是 VPN）只允许更小的数据包，而报告这一点的 ICMP 消息又丢失了：连接能建\
+         立，随后就卡住。";
     /// Fix.
     MTU_FIX:
         "Let WSL send smaller packets; this lasts until WSL restarts:",

@@ -202,7 +202,7 @@ sentences! {
     REQUEST_CAUSE:
         "The proxy is reachable but cannot get out itself: the server (node) that it uses is \
          down, or its rules reject this target.",
-        "代理本身可以访问，但它没有出口：所选节点失效，或者规则拒绝了这个目标。";
+        "代理可以连接，但它自己无法访问外网：所选节点失效，或者规则拒绝了这个目标。";
     /// Fix.
     REQUEST_FIX:
         "In the proxy program, test the nodes, choose one that works, and look at the log for \
@@ -225,8 +225,8 @@ sentences! {
     TLS_CAUSE:
         "https:// before a proxy's address means TLS to the proxy itself, but this proxy speaks \
          plain HTTP. Requests for https:// pages also work through http:// proxies.",
-        "代理地址前的 https:// 表示与代理本身建立 TLS 连接，而这个代理使用的是明文 HTTP。访问 \
-         https:// 网页同样应使用 http:// 形式的代理地址。";
+        "代理地址前的 https:// 表示与代理本身建立 TLS 连接，而这个代理使用的是明文 HTTP。通过 \
+         http:// 形式的代理，同样可以访问 https:// 网页。";
     /// Title.
     PORT: "A proxy setting has no port", "代理设置没有写端口";
     /// Cause.
@@ -375,7 +375,7 @@ sentences! {
     SSH_CAUSE:
         "Remotes such as git@host use ssh, which ignores proxy variables, and port 22 is blocked \
          on the path, so `git clone` hangs.",
-        "git@主机 形式的仓库使用 ssh，而 ssh 不理会代理变量，途中又封闭了 22 端口，所以 `git \
+        "git@主机 形式的仓库使用 ssh，而 ssh 不理会代理变量，链路上又封了 22 端口，所以 `git \
          clone` 会卡住。";
     /// Cause.
     SSH_DEAD_CAUSE:

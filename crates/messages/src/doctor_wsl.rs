@@ -32,7 +32,7 @@ sentences! {
     /// Title.
     ENTRY:
         "The kernel does not know how to start Windows programs",
-        "内核不知道如何启动 Windows 程序";
+        "内核中的 WSLInterop 项丢失或被禁用，无法启动 Windows 程序";
     /// Seen.
     ENTRY_MISSING_SEEN:
         "/proc/sys/fs/binfmt_misc has no entry WSLInterop.",
@@ -146,7 +146,8 @@ sentences! {
     CLOCK_CAUSE:
         "The VM's clock stopped while Windows slept. Certificates, apt's package lists, Kerberos \
          and tokens are rejected because of it.",
-        "Windows 睡眠期间虚拟机的时钟停住了。证书、apt 软件源、Kerberos 和令牌都会因此被拒绝。";
+        "Windows 睡眠期间虚拟机的时钟停住了。证书、apt 的软件包列表、Kerberos 票据和令牌都会因此验\
+         证失败。";
     /// Fix.
     CLOCK_FIX:
         "Set it from the VM's hardware clock, which follows Windows:",

@@ -63,7 +63,7 @@ texts! {
             "让 WSL 2 在连上 VPN 之后仍能上网";
         "--lang" =>
             "Language: en or zh [default: chosen by LANGUAGE, LC_ALL, LC_MESSAGES and LANG]",
-            "输出语言：en 或 zh [默认：由 LANGUAGE、LC_ALL、LC_MESSAGES、LANG 决定]";
+            "输出语言：en 或 zh [默认值：由 LANGUAGE、LC_ALL、LC_MESSAGES、LANG 决定]";
         "--verbose" =>
             "Log more on standard error: -v events, -vv details, -vvv everything. RUST_LOG takes \
              precedence",
@@ -87,11 +87,11 @@ texts! {
         "doctor --outside" =>
             "Internet target to reach by TCP; repeat it for more, or for IPv6 [default: \
              well-known resolvers, port 443]",
-            "用 TCP 测试的外网目标；可重复，也可用于 IPv6 [默认值：知名的公共 DNS 服务器，端口 \
-             443]";
+            "用 TCP 测试的外网目标；可重复，例如再加一个 IPv6 目标 [默认值：知名的公共 DNS 服务器，\
+             端口 443]";
         "doctor --company" =>
             "Company host to reach, by name or address; repeat it for more",
-            "要访问的公司主机，可写域名或地址；可重复";
+            "要访问的公司内网主机，可写域名或地址；可重复";
         "doctor --public-name" =>
             "Public name to resolve [default: a name given with --outside, or \
              www.msftconnecttest.com]",
@@ -109,12 +109,12 @@ texts! {
             "在本机逐项测试隧道的功能并测量性能";
         "selftest [items]" =>
             "Items to test [default: all except changes, which waits for you to change something]",
-            "要测试的项目 [默认：除 changes 以外的全部；changes 需要等待人为更改]";
+            "要测试的项目 [默认值：除 changes 以外的全部；changes 需要等待人为更改]";
         "selftest --outside" =>
             "Internet target for TCP and ping; repeat it for more, or for IPv6 [default: \
              well-known resolvers, port 443]",
-            "用 TCP 和 ping 测试的外网目标；可重复，也可用于 IPv6 [默认值：知名的公共 DNS 服务器，\
-             端口 443]";
+            "用 TCP 和 ping 测试的外网目标；可重复，例如再加一个 IPv6 目标 [默认值：知名的公共 DNS \
+             服务器，端口 443]";
         "selftest --public-name" => "Public name to resolve", "要解析的公网域名";
         "selftest --public-dns" =>
             "Public DNS server to query over UDP; repeat it for more [default: 1.1.1.1, 223.5.5.5 \
@@ -175,8 +175,8 @@ texts! {
             "Domains that may resolve to loopback or to an address of this host; in the DNS \
              answers of all other names such addresses are dropped (DNS rebinding). `.` allows \
              every name",
-            "允许解析到环回地址或本机地址的域；其他域名的 DNS 应答中会丢弃这类地址（防止 DNS 重绑\
-             定）。`.` 表示所有域名";
+            "允许解析到环回地址或主机（Windows）地址的域；其他域名的 DNS 应答中会丢弃这类地址（防\
+             止 DNS 重绑定）。`.` 表示所有域名";
         "up --udp-filtering" =>
             "Hosts that may send datagrams to an app: `address-dependent`, those that the app has \
              sent one to, or `endpoint-independent`, all that know the host's port (RFC 4787) \
@@ -207,7 +207,7 @@ texts! {
         "up --via-except" =>
             "Destination that does not use the proxy: a network, a .domain or a name; repeat it \
              for more. This host's own addresses never use it",
-            "不经过代理的目标：网段、.域 或主机名；可重复。本机自身的地址从不经过代理";
+            "不经过代理的目标：网段、.域 或主机名；可重复。Windows 主机自身的地址从不经过代理";
         "up --log-file" =>
             "Write the log to a file instead of standard error; it stays below 1 MiB, with one \
              older file beside it",
@@ -215,7 +215,8 @@ texts! {
         "up --attach" =>
             "Start no tunnel: follow the one that is running and its successors. Exit code 1 \
              after 60 s without one",
-            "不启动隧道，只跟随正在运行的隧道及其后继；60 秒内没有隧道则以退出码 1 结束";
+            "不启动隧道，只跟随正在运行的隧道，它退出后继续跟随下一个；60 秒内没有隧道则以退出码 1 \
+             结束";
         "keep-alive" =>
             "Keep the helper distro running; its boot command does this",
             "保持辅助发行版运行；由其启动命令调用";
@@ -344,7 +345,7 @@ texts! {
         "settings verify --no-echo" => "Use no such service", "不使用这样的服务";
         "settings verify --company-host" =>
             "Company host that must be reachable by TCP; repeat it for more",
-            "必须能用 TCP 访问的公司主机；可重复";
+            "必须能用 TCP 访问的公司内网主机；可重复";
         "settings verify --company-name" =>
             "Company name that must resolve; repeat it for more",
             "必须能解析的公司内网域名；可重复";

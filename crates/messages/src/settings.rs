@@ -148,7 +148,7 @@ sentences! {
     /// A setting that this Windows does not have. `set`: key and value; `needed`, `is`: Windows.
     WINDOWS_TOO_OLD:
         "{set} needs {needed} or newer; this is {is}, and WSL ignores the setting.",
-        "{set} 需要 {needed} 或更新的系统；当前是 {is}，WSL 会忽略该设置。";
+        "{set} 需要 {needed} 或更高版本；当前是 {is}，WSL 会忽略该设置。";
     /// What to do about it.
     WINDOWS_TOO_OLD_FIX:
         "Update Windows, or remove the setting: `underpass settings recommend` shows what this \
@@ -157,7 +157,7 @@ sentences! {
     /// A setting that this WSL does not have. `set`: key and value; `needed`, `is`: WSL.
     WSL_TOO_OLD:
         "{set} needs {needed} or newer; this is {is}, which ignores the setting.",
-        "{set} 需要 {needed} 或更新的版本；当前是 {is}，会忽略该设置。";
+        "{set} 需要 {needed} 或更高版本；当前是 {is}，会忽略该设置。";
     /// What to do about it.
     WSL_TOO_OLD_FIX: "Run `wsl --update` in Windows.", "请在 Windows 中执行 `wsl --update`。";
 
@@ -197,7 +197,7 @@ sentences! {
     /// What to do about it.
     TUNNELING_NOT_POSSIBLE_FIX:
         "Update Windows (Windows 11 22H2 and newer have it), or remove {key}.",
-        "请升级 Windows（Windows 11 22H2 及更新的系统提供该函数），或删除 {key}。";
+        "请升级 Windows（Windows 11 22H2 或更高版本提供该函数），或删除 {key}。";
     /// Mirrored mode without IPv6.
     MIRRORED_WITHOUT_IPV6:
         "{key}=mirrored has no effect: IPv6 is turned off in Windows (DisabledComponents is \
@@ -312,7 +312,7 @@ sentences! {
     BEST_EFFORT:
         "Windows answers DNS queries with unknown record types as well as it can, instead of \
          rejecting them.",
-        "遇到含有未知记录的 DNS 查询时，Windows 会尽量回答，而不是拒绝。";
+        "遇到未知记录类型的 DNS 查询时，Windows 会尽量应答，而不是拒绝。";
     /// The host's own addresses.
     HOST_LOOPBACK:
         "Windows and WSL reach each other at all addresses of the machine, not only at 127.0.0.1.",
@@ -367,7 +367,7 @@ sentences! {
     /// Mirrored mode is not possible.
     OLD_WINDOWS:
         "{is} has no mirrored mode, which needs Windows 11 22H2 (22621) or newer: WSL uses NAT.",
-        "{is} 没有镜像模式，该模式需要 Windows 11 22H2（22621）或更新的系统：WSL 使用 NAT 模式。";
+        "{is} 没有镜像模式，该模式需要 Windows 11 22H2（22621）或更高版本：WSL 使用 NAT 模式。";
     /// Mirrored mode is not possible without IPv6. Above the command.
     NO_MIRRORED_IPV6:
         "Mirrored mode is recommended but needs IPv6, which is turned off in Windows \
@@ -384,7 +384,7 @@ sentences! {
     OLD_WSL:
         "Mirrored mode and DNS tunneling need {needed} or newer; run this command again after the \
          update.",
-        "镜像模式和 DNS 隧道需要 {needed} 或更新的版本；更新后请再次执行本命令。";
+        "镜像模式和 DNS 隧道需要 {needed} 或更高版本；更新后请再次执行本命令。";
     /// Windows could not be asked.
     WINDOWS_UNKNOWN:
         "Windows' version is unknown: set it with --windows-version (`cmd.exe /c ver` shows it).",
@@ -442,14 +442,14 @@ sentences! {
     NO_SYSTEM_PROXY_TO_TAKE:
         "Windows has no proxy setting that a shell could use: turn on 'System Proxy' in the proxy \
          program (Clash Verge, v2rayN) and run this again, or use its TUN mode.",
-        "Windows 没有设置系统代理，shell 无从采用：请在代理软件（Clash Verge、v2rayN）中打开“系统\
-         代理”后重新执行本命令，或使用 TUN 模式。";
+        "Windows 没有设置系统代理，shell 没有可沿用的代理：请在代理软件（Clash Verge、v2rayN）中打\
+         开“系统代理”后重新执行本命令，或使用 TUN 模式。";
     /// There is no proxy to take.
     NO_SYSTEM_PROXY:
         "Windows has no proxy setting that autoProxy could pass on: turn on 'System Proxy' in the \
          proxy program (Clash Verge, v2rayN), or its TUN mode.",
-        "Windows 没有设置系统代理，autoProxy 无从继承：请在代理软件（Clash Verge、v2rayN）中打\
-         开“系统代理”，或使用 TUN 模式。";
+        "Windows 没有设置系统代理，autoProxy 没有可沿用的代理：请在代理软件（Clash Verge、v2rayN）\
+         中打开“系统代理”，或使用 TUN 模式。";
 
     // ---- NAT and mirrored mode, explained
     /// Heading.
@@ -472,7 +472,7 @@ sentences! {
          change.",
         "WSL 直接使用 Windows 的网卡和地址，没有单独的、会变化的地址。";
     /// What differs.
-    EXPLAIN_LOOPBACK: "The address 127.0.0.1", "回环地址 127.0.0.1";
+    EXPLAIN_LOOPBACK: "The address 127.0.0.1", "环回地址 127.0.0.1";
     /// With NAT.
     EXPLAIN_LOOPBACK_NAT:
         "Windows reaches servers in WSL at its localhost. WSL cannot reach Windows' 127.0.0.1: \
@@ -557,7 +557,7 @@ sentences! {
     /// Before commands for a distro.
     IN_LINUX: "in a distro", "在发行版中执行";
     /// After a line that is set already.
-    DONE_ALREADY: "already set", "已是如此";
+    DONE_ALREADY: "already set", "已设置";
     /// After a key whose line is to be removed.
     TO_TAKE_OUT: "to be removed", "应删除";
     /// What can be written.

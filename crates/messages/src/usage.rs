@@ -14,7 +14,7 @@ sentences! {
     /// Heading of root's commands.
     FIND_OUT: "Find out what is wrong", "排查故障";
     /// Heading of root's commands.
-    TUNNEL: "Carry WSL's traffic when a VPN blocks it", "VPN 断网时承载 WSL 的流量";
+    TUNNEL: "Carry WSL's traffic when a VPN blocks it", "WSL 被 VPN 断网时承载其流量";
     /// Heading of root's commands.
     CONFIGURE: "Configure WSL and its tools", "配置 WSL 和各种工具";
     /// Heading of root's commands.
@@ -24,7 +24,7 @@ sentences! {
     /// Heading of options.
     DEVICE: "Network device", "网络设备";
     /// Heading of options.
-    REACH: "Access to the Windows host and from outside", "访问 Windows 主机与外部访问";
+    REACH: "Access to the Windows host and from outside", "对 Windows 主机的访问与来自外部的访问";
     /// Heading of options.
     PROXY: "Proxy", "代理";
     /// Heading of options.

@@ -29,7 +29,7 @@ sentences! {
     /// The item, if no proxy is set.
     PROXIES: "proxy", "代理";
     /// The item.
-    COMPANY_HOST: "company host {target}", "公司主机 {target}";
+    COMPANY_HOST: "company host {target}", "公司内网主机 {target}";
     /// The item.
     COMPANY_NAME: "company name {name}", "公司内网域名 {name}";
 

@@ -72,7 +72,7 @@ fn commands_speak_chinese_and_their_documents_do_not() {
     let said = run(&["proxy", "status"], &zh);
     assert!(out(&said).contains("环境变量\n  没有设置代理变量\n"), "{said:?}");
     // A relay may lie beside the command.
-    let windows = ["未查询：本命令所在目录中没有中继程序", "系统服务 没有得到", "未知："];
+    let windows = ["未查询：本命令所在目录中没有中继程序", "系统服务 未获取到", "未知："];
     assert!(windows.iter().any(|line| out(&said).contains(line)), "{said:?}");
     let plain = run(&["proxy", "status", "--json"], &[("HOME", "/nonexistent")]);
     let document = run(&["proxy", "status", "--json"], &zh);

@@ -105,10 +105,7 @@ pub(super) fn dns_auto(view: &View<'_>) -> Vec<FixStep> {
     let first = if view.resolv_conf_is_wsls() {
         vec![say(&doctor::FIX_DNS_RESTART)]
     } else {
-        vec![
-            say(&doctor::FIX_DNS_AUTO),
-            linux(&[&as_root(view, "settings dns auto")]),
-        ]
+        vec![say(&doctor::FIX_DNS_AUTO), linux(&[&as_root(view, "settings dns auto")])]
     };
     first.into_iter().chain(shutdown(view)).collect()
 }

@@ -56,7 +56,7 @@ super::reasons! {
     "the measuring service did not confirm what it received" => "测量服务没有确认收到的数据";
     "the measuring service answered {1}" => "测量服务返回了 {1}";
     "the measuring service stopped {1} bytes early" => "测量服务少发送了 {1} 字节";
-    "bytes were damaged on the way" => "数据在途中损坏";
+    "bytes were damaged on the way" => "数据在传输中损坏";
     "a byte did not come back within 5 s" => "5 秒内没有收到返回的字节";
     "byte {1} came back as {2}" => "字节 {1} 返回时变成了 {2}";
     "nothing was measured" => "没有测量结果";
@@ -69,7 +69,8 @@ super::reasons! {
         "没有设置 HOME：请用 --state 指定保存原文件的位置";
     "{1} cannot be read: see --state" => "无法读取 {1}：见 --state";
     "other users can write there" => "其他用户可以写入该处";
-    "{1} cannot be removed and would be undone again" => "无法删除 {1}，它会被再次撤销";
+    "{1} cannot be removed and would be undone again" =>
+        "无法删除 {1}，下次撤销时会重复撤销这次更改";
     "{1} is neither a file nor a link" => "{1} 既不是文件也不是符号链接";
     "{1} is larger than {2} bytes: it is not a settings file" => "{1} 大于 {2} 字节，不是设置文件";
     "{1} is immutable, and this cannot be changed: run this as root" =>

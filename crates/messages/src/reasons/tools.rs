@@ -1,12 +1,12 @@
 //! Reasons about settings, proxies, DNS and files.
 
 super::reasons! {
-    "'{1}' is not {2}; for example: {3}" => "“{1}”不是 {2}；例如：{3}";
+    "'{1}' is not {2}; for example: {3}" => "“{1}”不符合 {2} 的形式；例如：{3}";
     "'{1}' is not a value that WSL accepts for {2}: it accepts {3}" =>
         "“{1}”不是 {2} 的有效值：WSL 接受 {3}";
     "'{1}' is not a version of {2}: a version looks like {3}" =>
         "“{1}”不是 {2} 的版本号：版本号的形式如 {3}";
-    "a goal is one of vpn, proxy, lan or default" => "目标只能是 vpn、proxy、lan 或 default";
+    "a goal is one of vpn, proxy, lan or default" => "用途只能是 vpn、proxy、lan 或 default";
     "WSL stops reading at line {1} ('{2}') and would ignore what is written below it: fix or \
      remove that line first (`underpass settings check` shows what is wrong with it)" =>
         "WSL 读到第 {1} 行（“{2}”）即停止，写在其下的内容不会生效：请先修正或删除这一行\
@@ -44,7 +44,7 @@ super::reasons! {
     "'{1}' is not supported for proxies: write http://HOST:PORT or socks5://HOST:PORT" =>
         "不支持协议“{1}”：请写成 http://主机:端口 或 socks5://主机:端口";
     "TLS to the proxy itself is not supported: write http://HOST:PORT, which carries https as well" =>
-        "不支持与代理本身建立 TLS 连接：请写成 http://主机:端口，它同样可以传送 https";
+        "不支持与代理本身建立 TLS 连接：请写成 http://主机:端口，它同样可以代理 https";
     "it has no port, and tools assume different ones: write HOST:PORT" =>
         "没有写端口，而各工具的默认端口不同：请写成 主机:端口";
     "its port '{1}' is not a number from 1 to 65535: write HOST:PORT" =>
@@ -84,7 +84,7 @@ super::reasons! {
     "it has a character that is not allowed in a URL: write it as %XX" =>
         "含有网址中不允许的字符：请写成 %XX";
     "unknown area {1}: it is one of network, dns, proxy, windows, wsl, tools" =>
-        "没有类别 {1}：可选 network、dns、proxy、windows、wsl、tools";
+        "未知的类别 {1}：可选 network、dns、proxy、windows、wsl、tools";
     "it is not a regular file" => "它不是普通文件";
     "the file has another name (a hard link)" => "该文件还有其他名称（硬链接）";
     "unknown language {1}: --lang takes en or zh" => "未知的语言 {1}：--lang 可以是 en 或 zh";
@@ -99,7 +99,7 @@ super::reasons! {
     " (it offers {1})" => "（它支持 {1}）";
     "the proxy answers {1}" => "代理返回 {1}";
     "{1}: web servers that are not proxies answer so; is the port right?" =>
-        "{1}：不是代理的网页服务器会这样应答，端口正确吗？";
+        "{1}：不是代理的 Web 服务器会这样应答，端口正确吗？";
     "{1}: it does not allow this destination or port" => "{1}：它不允许访问该目标或端口";
     "the proxy closed the connection {1}" => "代理关闭了连接，{1}";
     "in the middle of its answer" => "应答没有发完";

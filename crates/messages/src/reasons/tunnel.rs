@@ -53,12 +53,13 @@ super::reasons! {
     "the kernel's entry for Windows programs (WSLInterop in {1}) is gone, as systemd-binfmt \
      leaves it in some distros, and cannot be written again ({2}): run underpass as root, or `wsl \
      --shutdown`" =>
-        "内核中用于 Windows 程序的项（{1} 中的 WSLInterop）已丢失（某些发行版的 systemd-binfmt 会\
-         清除它），且无法重新写入（{2}）：请以 root 身份运行 underpass，或执行 `wsl --shutdown`";
+        "内核中用来启动 Windows 程序的注册项（{1} 中的 WSLInterop）已丢失（某些发行版的 \
+         systemd-binfmt 会清除它），且无法重新写入（{2}）：请以 root 身份运行 underpass，或执行 \
+         `wsl --shutdown`";
     "the kernel's entry for Windows programs (in {1}) is switched off and cannot be switched on \
      ({2}): run underpass as root, or as root write 1 to {3}/status and to {4}/WSLInterop" =>
-        "内核中用于 Windows 程序的项（在 {1} 中）已被禁用，且无法启用（{2}）：请以 root 身份运行 \
-         underpass，或以 root 身份把 1 写入 {3}/status 和 {4}/WSLInterop";
+        "内核中用来启动 Windows 程序的注册项（在 {1} 中）已被禁用，且无法启用（{2}）：请以 root 身\
+         份运行 underpass，或以 root 身份把 1 写入 {3}/status 和 {4}/WSLInterop";
     "{1} is not a Windows program, so it is not started: another user may have put it there; look \
      at it, and remove it" =>
         "{1} 不是 Windows 程序，没有启动：可能是其他用户放在那里的；请查看并删除";
@@ -66,7 +67,7 @@ super::reasons! {
      is this WSL, with interop (see [interop] in /etc/wsl.conf)?" =>
         "这里无法启动 Windows 程序：没有 WSL 的 {1}，{2} 中也没有相应的项；当前系统是开启了互操作\
          的 WSL 吗（见 /etc/wsl.conf 的 [interop]）？";
-    "the gateway's processes cannot talk to each other: {1}" => "网关的各进程之间无法通信：{1}";
+    "the gateway's processes cannot talk to each other: {1}" => "隧道的各进程之间无法通信：{1}";
     "{1} cannot be started: {2}" => "无法启动 {1}：{2}";
     "{1} does not answer: Windows, or an antivirus program, holds it up" =>
         "{1} 没有应答：Windows 或杀毒软件拖慢了它";
@@ -95,14 +96,14 @@ super::reasons! {
     "the pipe to the relay broke: {1}" => "与中继程序的管道已断开：{1}";
     "Windows does not report where %{1}% is; tried: {2}: a policy forbids these programs, most \
      likely (\"Prevent access to the command prompt\", AppLocker); have one of them allowed" =>
-        "无法从 Windows 得知 %{1}% 的位置；尝试过：{2}：这些程序很可能被策略禁止（“阻止访问命令提\
-         示符”、AppLocker）；请放行其中之一";
+        "无法从 Windows 获取 %{1}% 的位置；已尝试 {2}，这些程序很可能被策略禁止（“阻止访问命令提示\
+         符”、AppLocker）；请放行其中之一";
     "no netlink socket, so the kernel's routes can be neither read nor set: {1}" =>
         "无法打开 netlink 套接字，不能读取或设置内核的路由：{1}";
     "no permission for {1}: run as root (it takes CAP_NET_ADMIN)" =>
         "没有执行 {1} 的权限：请以 root 身份运行（需要 CAP_NET_ADMIN）";
     "there is no interface {1}: another program has removed it; start the gateway again" =>
-        "网卡 {1} 不存在：它已被其他程序删除；请重新启动网关";
+        "网卡 {1} 不存在：它已被其他程序删除；请重新启动隧道";
     "{1} failed: {2}" => "{1} 失败：{2}";
     "IPv6 is off in this VM (sysctl net.ipv6.conf.all.disable_ipv6, or ipv6.disable=1 on the \
      kernel's command line)" =>
@@ -112,9 +113,9 @@ super::reasons! {
      like WSL's kernels up to 5.15.90.1). The tunnel carries only IPv4 and leaves IPv6 unchanged: \
      run `wsl --update` and then `wsl --shutdown` in Windows, or build your own kernel with that \
      option" =>
-        "内核不支持 IPv6 策略路由（编译时未启用 CONFIG_IPV6_MULTIPLE_TABLES，WSL 内核直到 \
-         5.15.90.1 都是如此），隧道只承载 IPv4，IPv6 保持原样：请在 Windows 中依次执行 `wsl \
-         --update` 和 `wsl --shutdown`，或在编译自定义内核时启用该选项";
+        "内核不支持 IPv6 策略路由（编译时未启用 CONFIG_IPV6_MULTIPLE_TABLES，WSL 5.15.90.1 及更早的\
+         内核都是如此），隧道只承载 IPv4，IPv6 保持原样：请在 Windows 中依次执行 `wsl --update` 和 \
+         `wsl --shutdown`，或在编译自定义内核时启用该选项";
     "this VM refuses what IPv6 in the tunnel needs, so the tunnel carries IPv4 alone: {1}" =>
         "此虚拟机不允许隧道所需的 IPv6 设置，隧道只承载 IPv4：{1}";
     "{1} cannot be the TAP's subnet: it must be a /28 of unicast addresses and end on a multiple \
@@ -134,8 +135,8 @@ super::reasons! {
     "the relay ended ({1}){2}{3}" => "中继程序已退出（{1}）{2}{3}";
     "the relay has not said hello within {1} s" => "中继程序在 {1} 秒内没有完成握手";
     "the relay has not said hello within {1} s: {2}" => "中继程序在 {1} 秒内没有完成握手：{2}";
-    "the process {1} of the gateway cannot be started: {2}" => "无法启动网关的进程 {1}：{2}";
-    "the process {1} of the gateway (pid {2}) ended: {3}" => "网关的进程 {1}（pid {2}）已退出：{3}";
+    "the process {1} of the gateway cannot be started: {2}" => "无法启动隧道进程 {1}：{2}";
+    "the process {1} of the gateway (pid {2}) ended: {3}" => "隧道进程 {1}（pid {2}）已退出：{3}";
     "'{1}' is not a domain; give one such as corp.example, or . for every name" =>
         "“{1}”不是域；请写 corp.example 这样的域，或用 . 表示所有域名";
     "there is no /dev/net/tun, so no TAP can be made: the kernel's TUN driver is not loaded, and \
@@ -182,7 +183,7 @@ super::reasons! {
          → 应用和浏览器控制 → 智能应用控制”";
     "it was ended from outside, and said nothing; if that happens again it is an antivirus \
      program, most likely: {1} ({2})" =>
-        "它被外部结束，没有留下任何信息；如果再次发生，很可能是杀毒软件所为：{1}（{2}）";
+        "它被其他程序结束，没有留下任何信息；如果再次发生，很可能是杀毒软件所为：{1}（{2}）";
     "WSL's interop starts no Windows program by {1}: its side on Windows is gone (microsoft/WSL \
      issue 41283); {2}; to renew it {3}" =>
         "WSL 互操作无法通过 {1} 启动 Windows 程序：它在 Windows 一侧已失效（microsoft/WSL 的 \
