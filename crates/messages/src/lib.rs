@@ -95,7 +95,7 @@ pub struct UnknownLanguage {
 }
 
 /// The names of values that are lists, whose commas are those of the sentence's language.
-const LISTS: [&str; 10] = [
+const LISTS: [&str; 13] = [
     "addresses",
     "distros",
     "keys",
@@ -103,10 +103,31 @@ const LISTS: [&str; 10] = [
     "names",
     "own",
     "routes",
+    "sections",
     "servers",
     "shared",
+    "takes",
+    "variables",
     "windows",
 ];
+
+/// The names of values that are WSL's networking modes.
+const MODES: [&str; 2] = ["asked", "mode"];
+
+/// A networking mode as people write it; any other value stays.
+fn mode_in_words(mode: &str, language: Language) -> &str {
+    match (mode, language) {
+        ("nat", _) => "NAT",
+        ("mirrored", Language::Chinese) => "镜像",
+        ("bridged", Language::Chinese) => "桥接",
+        _ => mode,
+    }
+}
+
+/// Whether this is a Chinese character. There are no blanks between those.
+fn is_han(letter: char) -> bool {
+    ('\u{4e00}'..='\u{9fff}').contains(&letter)
+}
 
 /// A sentence in both languages. `{name}` stands for a value; both halves have the same ones.
 /// Braces have no other use.
@@ -176,11 +197,20 @@ impl Text {
         let mut rest = self.sentence.half(language);
         while let Some((before, name, after)) = next_placeholder(rest) {
             said.push_str(before);
-            match self.values.iter().find(|(known, _)| *known == name) {
-                Some((_, value)) => said.push_str(&in_language(name, value, language)),
-                None => said.push_str(&rest[before.len()..rest.len() - after.len()]),
-            }
             rest = after;
+            match self.values.iter().find(|(known, _)| *known == name) {
+                Some((_, value)) if MODES.contains(&name) => {
+                    let mode = mode_in_words(value, language);
+                    // The sentences have blanks for a mode in Latin letters.
+                    if mode.contains(is_han) {
+                        said.truncate(said.trim_end_matches(' ').len());
+                        rest = after.trim_start_matches(' ');
+                    }
+                    said.push_str(mode);
+                }
+                Some((_, value)) => said.push_str(&in_language(name, value, language)),
+                None => said.extend(["{", name, "}"]),
+            }
         }
         said + rest
     }
@@ -271,10 +301,6 @@ mod tests {
         ("usage", usage::ALL),
         ("verify", verify::ALL),
     ];
-
-    fn is_han(letter: char) -> bool {
-        ('\u{4e00}'..='\u{9fff}').contains(&letter)
-    }
 
     /// Names of more than two words.
     const PRODUCTS: [&str; 3] =
@@ -406,6 +432,38 @@ mod tests {
         let text = SENTENCE.with("names", "a, b").with("why", "Permission denied (os error 13)");
         assert_eq!(text.say(Language::English), "a, b: Permission denied (os error 13)");
         assert_eq!(text.say(Language::Chinese), "名称a、b：权限不够（错误码 13）");
+    }
+
+    #[test]
+    fn each_list_has_the_sentences_commas() {
+        let said = |text: Text| text.say(Language::Chinese);
+        let moved = settings::WRONG_SECTION_FIX.with("key", "a").with("sections", "[b], [c]");
+        assert_eq!(said(moved), "请将 a 移到 [b]、[c]。");
+        let value = settings::BAD_VALUE_FIX.with("takes", "nat, mirrored");
+        assert_eq!(said(value), "请设为 WSL 接受的值：nat、mirrored");
+        let proxy = verify::PROXY.with("variables", "http_proxy, https_proxy");
+        assert_eq!(said(proxy), "http_proxy、https_proxy 指定的代理");
+    }
+
+    #[test]
+    fn networking_modes_have_the_names_that_people_use() {
+        let said = |mode, language| settings::EXPLAIN_NOW.with("mode", mode).say(language);
+        for (mode, en, zh) in [
+            ("nat", "NAT", " NAT "),
+            ("mirrored", "mirrored", "镜像"),
+            ("bridged", "bridged", "桥接"),
+            ("virtioproxy", "virtioproxy", " virtioproxy "),
+        ] {
+            let english = format!("With the current settings, WSL uses {en} mode.");
+            assert_eq!(said(mode, Language::English), english);
+            let chinese = format!("按当前设置，WSL 使用{zh}模式。");
+            assert_eq!(said(mode, Language::Chinese), chinese);
+        }
+        let differs = verify::MODE_DIFFERS.with("asked", "mirrored").with("mode", "nat");
+        assert_eq!(differs.say(Language::Chinese), ".wslconfig 设置的是镜像，实际生效的是 NAT");
+        // A protocol is also a value named `asked`.
+        let protocol = doctor_proxy::PROTOCOL_SEEN.with("asked", "SOCKS5");
+        assert_eq!(protocol.say(Language::Chinese), "端口是开放的，但不支持 SOCKS5 协议。");
     }
 
     #[test]

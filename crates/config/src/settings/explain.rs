@@ -86,7 +86,7 @@ mod tests {
         let new = said(22_631, WslHost::default());
         assert!(new.contains("uses mirrored mode") && new.contains("supports both"), "{new}");
         let old = said(19_045, WslHost::default());
-        assert!(old.contains("uses nat mode") && old.contains("has no mirrored mode"), "{old}");
+        assert!(old.contains("uses NAT mode") && old.contains("has no mirrored mode"), "{old}");
         let no_ipv6 =
             said(22_631, WslHost { ipv6_disabled_components: Some(0xff), ..WslHost::default() });
         assert!(no_ipv6.contains("needs IPv6"), "{no_ipv6}");

@@ -92,7 +92,7 @@ fn a_healthy_machine_passes_every_item_in_order() {
         }
     }
     let said = item(&healthy(), "mode").said[0].say(Language::English);
-    assert_eq!(said, "nat is in force, as set in .wslconfig; addresses of the VM: 172.28.48.2");
+    assert_eq!(said, "NAT is in force, as set in .wslconfig; addresses of the VM: 172.28.48.2");
 }
 
 #[test]

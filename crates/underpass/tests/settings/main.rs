@@ -138,7 +138,7 @@ fn the_modes_are_explained_for_this_machine() {
         "NAT and mirrored mode\n",
         "  NAT: ",
         "  mirrored: ",
-        "WSL uses nat mode",
+        "WSL uses NAT mode",
         "This Windows supports both",
     ] {
         assert!(said.out.contains(part), "{part}: {said:?}");

@@ -340,7 +340,7 @@ fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
         &mode("nat", &mirrored),
         "mode",
         "failed",
-        &["sets mirrored, but nat", "wsl --shutdown"],
+        &["sets mirrored, but NAT", "wsl --shutdown"],
     );
     let elsewhere = facts("198.51.100.9/24", "[wsl2]\nnetworkingMode=mirrored\n");
     expect(&mode("mirrored", &elsewhere), "mode", "failed", &["192.0.2.7", "198.51.100.9"]);
@@ -348,7 +348,7 @@ fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
         &mode("nat", &facts("198.51.100.9/24", "")),
         "mode",
         "ok",
-        &["nat is in force", "192.0.2.7"],
+        &["NAT is in force", "192.0.2.7"],
     );
     expect(&mode("nat", "exit 3"), "mode", "skipped", &["could not be queried"]);
 }

@@ -190,7 +190,7 @@ fn by_the_tunnel_no_allow_lan_is_needed() {
 fn loopback_is_the_vm_itself_but_in_mirrored_mode() {
     let text = said(&only(&at_loopback(), "proxy-loopback"));
     assert!(
-        text.contains("In nat mode 127.0.0.1 is the VM itself")
+        text.contains("In NAT mode 127.0.0.1 is the VM itself")
             && text.contains("underpass proxy on --port 7890"),
         "{text}"
     );
@@ -316,7 +316,7 @@ fn where_only_a_proxy_leads_out_one_must_be_set() {
         Some("http=127.0.0.1:7890;https=127.0.0.1:7890".to_owned());
     let text = said(&only(&local, "proxy-needed"));
     assert!(
-        text.contains("does not pass such a setting on in nat mode")
+        text.contains("does not pass such a setting on in NAT mode")
             && text.contains("networkingMode=mirrored"),
         "{text}"
     );
