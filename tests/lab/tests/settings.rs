@@ -68,7 +68,7 @@ fn the_real_places_and_versions_are_found_by_interop() {
     assert_eq!(json["resolv.conf"]["link"], "/mnt/wsl/resolv.conf");
     let set =
         distro.sh("cd / && /mnt/wsl/underpass settings apply --yes --set wsl2.memory=4GB --state /run/underpass-state");
-    assert!(set.succeeded() && set.stdout.contains("runs in: machine."), "{set:?}");
+    assert!(set.succeeded() && set.stdout.contains("programs running in: machine."), "{set:?}");
     assert_eq!(fs::read_to_string(&wslconfig).unwrap_or_default(), "[wsl2]\r\nmemory=4GB\r\n");
     let undone =
         distro.sh("cd / && /mnt/wsl/underpass settings undo --yes --state /run/underpass-state");
