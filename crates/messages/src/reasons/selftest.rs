@@ -28,8 +28,8 @@ super::reasons! {
         "没有可跟踪的 IPv4 地址：请用 --outside 指定";
     "only IPv4 is traced" => "只能跟踪 IPv4";
     "only root can trace: run this as root" => "只有 root 才能跟踪路由：请以 root 身份运行";
-    "{1} of {2} hops answer, the last is the target: {3}" =>
-        "{1} 跳有应答（共 {2} 跳），最后一跳是目标：{3}";
+    "{1} of {2} hops answer; target reached: {3}" =>
+        "{1} 跳有应答（共 {2} 跳），是否到达目标：{3}";
     "yes" => "是";
     "no" => "否";
     "the host has no VPN connected: connect it and try again" => "主机没有连接 VPN：请连接后重试";

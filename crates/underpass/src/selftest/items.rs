@@ -453,7 +453,7 @@ impl Setup {
         let answered = hops.iter().flatten().count();
         let (first, last) = (hops.first().copied().flatten(), hops.last().copied().flatten());
         let words = format!(
-            "{answered} of {} hops answer, the last is the target: {}",
+            "{answered} of {} hops answer; target reached: {}",
             hops.len(),
             yes_no(last == Some(*to.ip()))
         );
