@@ -58,7 +58,8 @@ impl Counts {
     }
 }
 
-/// # Errors No socket, or no route to the server.
+/// # Errors
+/// No socket, or no route to the server.
 pub(crate) async fn run(load: Load, sockets: u16, lasting: Duration) -> Result<Report> {
     let begun = now();
     let end = begun + lasting;
@@ -78,7 +79,8 @@ pub(crate) async fn run(load: Load, sockets: u16, lasting: Duration) -> Result<R
 
 /// One socket's load until `end`.
 ///
-/// # Errors No socket, or no route to the server.
+/// # Errors
+/// No socket, or no route to the server.
 pub(crate) async fn worker(load: Load, end: Instant) -> Result<Counts> {
     let mut window = Window::new(net::udp_to(load.server).await?, load);
     let mut buffer = vec![0; load.bytes + 1];

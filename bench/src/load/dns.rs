@@ -43,7 +43,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// # Errors The name is not valid.
+    /// # Errors
+    /// The name is not valid.
     pub(crate) fn new(server: SocketAddr, name: &str) -> io::Result<Self> {
         Ok(Self { server, query: message::query(name)?, next_id: Arc::default() })
     }
@@ -68,7 +69,8 @@ impl Queries {
     }
 }
 
-/// # Errors No socket, no route to the server, or no valid name.
+/// # Errors
+/// No socket, no route to the server, or no valid name.
 pub(crate) async fn run(
     server: SocketAddr,
     name: &str,
@@ -98,7 +100,8 @@ pub(crate) async fn run(
 
 /// One socket's queries until `end`.
 ///
-/// # Errors No socket, or no route to the server.
+/// # Errors
+/// No socket, or no route to the server.
 pub(crate) async fn worker(load: Load, end: Instant) -> Result<Queries> {
     let Load { server, mut query, next_id } = load;
     let socket = net::udp_to(server).await?;

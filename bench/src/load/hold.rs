@@ -34,7 +34,8 @@ pub(crate) struct Alive {
 
 /// Opens connections and sends a byte through each; returns those that worked.
 ///
-/// # Errors A worker panicked.
+/// # Errors
+/// A worker panicked.
 pub(crate) async fn open(server: SocketAddr, connections: usize) -> Result<Vec<TcpStream>> {
     let (begun, end) = (Arc::new(AtomicUsize::new(0)), now() + OPENED);
     let workers = (0..AT_ONCE.min(connections)).map(|_| {

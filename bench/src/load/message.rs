@@ -18,7 +18,8 @@ const ANSWER: u8 = 0x80;
 
 /// A query for the IPv4 address of `name`, with id 0.
 ///
-/// # Errors The name is not valid.
+/// # Errors
+/// The name is not valid.
 pub(crate) fn query(name: &str) -> io::Result<Vec<u8>> {
     // One question, recursion desired.
     let mut query = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];

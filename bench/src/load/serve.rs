@@ -42,7 +42,8 @@ pub(crate) struct Server {
 impl Server {
     /// Listens at `port`, the [`net::CONNECT_PORTS`] after it and the nameserver's.
     ///
-    /// # Errors One of them is in use.
+    /// # Errors
+    /// One of them is in use.
     pub(crate) fn bind(address: IpAddr, port: u16, dns_port: Option<u16>) -> Result<Self> {
         let at = |port| SocketAddr::new(address, port);
         let last = port.checked_add(net::CONNECT_PORTS).context("no room for nine ports")?;

@@ -36,7 +36,8 @@ pub(crate) struct Report {
     pub(crate) pingpong_p99_us: Option<Micros>,
 }
 
-/// # Errors No UDP socket. Later failures are in the report.
+/// # Errors
+/// No UDP socket. Later failures are in the report.
 pub(crate) async fn run(
     server: SocketAddr,
     nameserver: Option<SocketAddr>,

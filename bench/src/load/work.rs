@@ -25,7 +25,8 @@ pub(crate) fn now() -> Instant {
 
 /// Runs all workers at once to their ends.
 ///
-/// # Errors One of them panicked.
+/// # Errors
+/// One of them panicked.
 pub(crate) async fn all<W>(workers: impl IntoIterator<Item = W>) -> Result<Vec<W::Output>>
 where
     W: Future<Output: Send + 'static> + Send + 'static,

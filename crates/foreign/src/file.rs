@@ -44,7 +44,8 @@ impl Folder {
     /// Opens a regular file for reading; a link is not followed, and a pipe does not block. `None`
     /// if there is nothing.
     ///
-    /// # Errors It is something else, or may not be read.
+    /// # Errors
+    /// It is something else, or may not be read.
     pub fn open_file(&self, name: impl AsRef<OsStr>) -> io::Result<Option<File>> {
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -60,7 +61,8 @@ impl Folder {
 
     /// Reads a regular file of at most `most` bytes. `None` if there is nothing.
     ///
-    /// # Errors It is something else, is larger, or may not be read.
+    /// # Errors
+    /// It is something else, is larger, or may not be read.
     pub fn read(&self, name: impl AsRef<OsStr>, most: u64) -> io::Result<Option<Read>> {
         let Some(file) = self.open_file(name)? else { return Ok(None) };
         let found = file.metadata()?;
@@ -83,7 +85,8 @@ impl Folder {
     /// refuses a file with another name: if the kernel's `fs.protected_hardlinks` is 0, its
     /// default, any user can give root's file a name.
     ///
-    /// # Errors It is something else, or cannot be written.
+    /// # Errors
+    /// It is something else, or cannot be written.
     pub fn append(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW;
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -112,7 +115,8 @@ impl Folder {
     /// old one or the new one, and the call neither writes to nor follows an existing entry of that
     /// name.
     ///
-    /// # Errors It cannot be written; the old file is unchanged.
+    /// # Errors
+    /// It cannot be written; the old file is unchanged.
     pub fn replace(
         &self,
         name: impl AsRef<OsStr>,
@@ -130,7 +134,8 @@ impl Folder {
 
     /// The first half of [`Folder::replace`]: the file under its random name.
     ///
-    /// # Errors It cannot be written, and does not exist.
+    /// # Errors
+    /// It cannot be written, and does not exist.
     pub fn stage(
         &self,
         name: &OsStr,
@@ -187,7 +192,8 @@ const OUTPUTS: [&str; 3] = ["/dev", "/dev/fd", "/proc/self/fd"];
 /// alone. It writes directly to this process's own outputs, and to a pipe or device of root's or
 /// the user's.
 ///
-/// # Errors It cannot be written.
+/// # Errors
+/// It cannot be written.
 pub fn write_output(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = std::path::absolute(path)?;
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {

@@ -50,7 +50,8 @@ impl Default for Removal {
 impl Folder {
     /// Opens a folder. A link in its path is followed if root or this process's user made it.
     ///
-    /// # Errors There is none, or the path contains a link that is not followed.
+    /// # Errors
+    /// There is none, or the path contains a link that is not followed.
     pub fn open(path: &Path) -> io::Result<Self> {
         walk(path, None).map(Self::from)
     }
@@ -58,7 +59,8 @@ impl Folder {
     /// Opens a folder, and makes it and its parents if they are missing. Returns those that were
     /// made, the outermost first.
     ///
-    /// # Errors Like [`Folder::open`], or it cannot be made.
+    /// # Errors
+    /// Like [`Folder::open`], or it cannot be made.
     pub fn make(path: &Path, mode: u32) -> io::Result<(Self, Vec<PathBuf>)> {
         let mut walked = walk(path, Some(Mode::from_raw_mode(mode)))?;
         let made = std::mem::take(&mut walked.made);
@@ -85,7 +87,8 @@ impl Folder {
     /// Whether only root and this process's user can change its content. On a Windows drive every
     /// user can, by a Windows program, whatever the modes say.
     ///
-    /// # Errors It cannot be examined.
+    /// # Errors
+    /// It cannot be examined.
     pub fn is_trusted(&self) -> io::Result<bool> {
         let found = fstat(&self.fd)?;
         let others = found.st_mode & 0o020 != 0 && !GROUPS_OF_ROOT.contains(&found.st_gid);
@@ -119,7 +122,8 @@ impl Folder {
 
     /// A folder in it, made if it is missing.
     ///
-    /// # Errors Something else has that name, or it cannot be made.
+    /// # Errors
+    /// Something else has that name, or it cannot be made.
     pub fn child_or_new(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<Self> {
         match mkdirat(&self.fd, name.as_ref(), Mode::from_raw_mode(mode)) {
             Ok(()) | Err(Errno::EXIST) => self.child(name),
@@ -129,7 +133,8 @@ impl Folder {
 
     /// Makes a folder with an unguessable name, for this user alone. Returns its name too.
     ///
-    /// # Errors It cannot be made.
+    /// # Errors
+    /// It cannot be made.
     pub fn new_child(&self, prefix: &str) -> io::Result<(Self, OsString)> {
         let name = OsString::from(format!("{prefix}{}", file::random()));
         mkdirat(&self.fd, &name, Mode::from_raw_mode(0o700))?;
@@ -191,7 +196,8 @@ impl Folder {
 
     /// The target of a link, as written in it; `None` for an entry that is not a link.
     ///
-    /// # Errors There is nothing of that name, or it cannot be examined.
+    /// # Errors
+    /// There is nothing of that name, or it cannot be examined.
     pub fn read_link(&self, name: impl AsRef<OsStr>) -> io::Result<Option<PathBuf>> {
         match readlinkat(&self.fd, name.as_ref(), Vec::new()) {
             Ok(to) => Ok(Some(OsString::from_vec(to.into_bytes()).into())),
@@ -202,7 +208,8 @@ impl Folder {
 
     /// Replaces any entry of that name by a link, atomically.
     ///
-    /// # Errors It cannot be made; the old entry is unchanged.
+    /// # Errors
+    /// It cannot be made; the old entry is unchanged.
     pub fn replace_by_link(&self, name: impl AsRef<OsStr>, to: &Path) -> io::Result<()> {
         let new = file::fresh(name.as_ref());
         symlinkat(to, &self.fd, &new)?;
@@ -217,14 +224,16 @@ impl Folder {
 
     /// Renames an entry, and replaces any entry of the new name, like rename(2).
     ///
-    /// # Errors See rename(2).
+    /// # Errors
+    /// See rename(2).
     pub fn rename(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(renameat(&self.fd, from.as_ref(), &self.fd, to.as_ref())?)
     }
 
     /// Renames an entry to an unused name.
     ///
-    /// # Errors The name is in use, or see rename(2).
+    /// # Errors
+    /// The name is in use, or see rename(2).
     pub fn rename_to_free(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
         match renameat_with(&self.fd, from.as_ref(), &self.fd, to.as_ref(), RenameFlags::NOREPLACE)
         {
@@ -240,14 +249,16 @@ impl Folder {
 
     /// Swaps the names of two entries atomically.
     ///
-    /// # Errors One is missing, or the file system cannot.
+    /// # Errors
+    /// One is missing, or the file system cannot.
     pub fn swap(&self, one: impl AsRef<OsStr>, other: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(renameat_with(&self.fd, one.as_ref(), &self.fd, other.as_ref(), RenameFlags::EXCHANGE)?)
     }
 
     /// Removes a file or a link, if there is one; a link's target stays.
     ///
-    /// # Errors It cannot be removed.
+    /// # Errors
+    /// It cannot be removed.
     pub fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         match unlinkat(&self.fd, name.as_ref(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -257,14 +268,16 @@ impl Folder {
 
     /// Removes an empty folder.
     ///
-    /// # Errors It does not exist, is not a folder, or is not empty.
+    /// # Errors
+    /// It does not exist, is not a folder, or is not empty.
     pub fn remove_folder(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         Ok(unlinkat(&self.fd, name.as_ref(), AtFlags::REMOVEDIR)?)
     }
 
     /// Removes any entry of that name, with everything below it, but no more than `most`.
     ///
-    /// # Errors It cannot be removed, or is larger.
+    /// # Errors
+    /// It cannot be removed, or is larger.
     pub fn remove_all(&self, name: impl AsRef<OsStr>, most: &mut Removal) -> io::Result<()> {
         let name = name.as_ref();
         let Ok(found) = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };

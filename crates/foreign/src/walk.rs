@@ -97,7 +97,8 @@ fn walk_on(path: &Path, make: Option<Mode>, followed: &mut Followed) -> io::Resu
 /// links in the path, so that its target can be changed and the link stays. The file may be
 /// missing.
 ///
-/// # Errors There is no such folder, or the path contains a link that is not followed.
+/// # Errors
+/// There is no such folder, or the path contains a link that is not followed.
 pub fn located(path: &Path) -> io::Result<(Folder, OsString)> {
     let mut path = std::path::absolute(path)?;
     let mut followed = Followed::default();

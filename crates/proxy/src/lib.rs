@@ -82,7 +82,8 @@ impl Dialog {
 
     /// Takes the proxy's bytes. After [`Progress::Done`] it returns every byte as the other side's.
     ///
-    /// # Errors The proxy's refusal, or why it is not a proxy; the same error again on another
+    /// # Errors
+    /// The proxy's refusal, or why it is not a proxy; the same error again on another
     /// call.
     pub fn input(&mut self, bytes: &[u8]) -> Result<Progress, DialogError> {
         for (n, byte) in bytes.iter().enumerate() {
@@ -162,7 +163,8 @@ impl Associate {
 
     /// Takes the proxy's bytes. It sends nothing after its last answer.
     ///
-    /// # Errors The proxy's refusal, or why it is not a proxy.
+    /// # Errors
+    /// The proxy's refusal, or why it is not a proxy.
     pub fn input(&mut self, bytes: &[u8]) -> Result<Associated, DialogError> {
         for byte in bytes {
             if let Some(bound) = self.answer.take(*byte, &mut self.output)? {

@@ -49,7 +49,8 @@ pub(crate) fn request(
 
 /// Appends ATYP, address and port (RFC 1928 sections 4 to 7).
 ///
-/// # Errors A name that is too long for its length byte.
+/// # Errors
+/// A name that is too long for its length byte.
 pub(crate) fn put_target(out: &mut Vec<u8>, target: &Target) -> Result<(), DialogError> {
     match &target.host {
         Host::Address(IpAddr::V4(v4)) => {

@@ -23,7 +23,8 @@ pub enum TunnelError {
 /// Requests a connection to `target` from the proxy at the other end of `stream`. Takes only the
 /// proxy's answer off the stream: later bytes are the target's.
 ///
-/// # Errors See [`TunnelError`].
+/// # Errors
+/// See [`TunnelError`].
 pub async fn tunnel(
     stream: &mut TcpStream,
     proxy: &ProxyUrl,

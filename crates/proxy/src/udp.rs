@@ -9,7 +9,8 @@ pub const MAX_UDP_HEADER: usize = 3 + 1 + 1 + 255 + 2;
 
 /// Appends the header of a datagram for `to`.
 ///
-/// # Errors A name that does not fit; then the appended bytes are useless.
+/// # Errors
+/// A name that does not fit; then the appended bytes are useless.
 pub fn put_header(out: &mut Vec<u8>, to: &Target) -> Result<(), DialogError> {
     // RSV, and FRAG 0: it stands alone.
     out.extend([0, 0, 0]);

@@ -20,7 +20,8 @@ pub(crate) struct Access {
 impl Access {
     /// Sets the restriction.
     ///
-    /// # Errors The JSON is invalid.
+    /// # Errors
+    /// The JSON is invalid.
     pub(crate) fn restrict(&mut self, json: &[u8]) -> Result<(), serde_json::Error> {
         self.settings = Some(serde_json::from_slice(json)?);
         Ok(())
@@ -59,7 +60,8 @@ pub(crate) fn is_own(to: IpAddr) -> bool {
 /// Whether the address is one of this host's: loopback, "this host" (RFC 1122 section 3.2.1.3), or
 /// one that the host itself would use as the source to reach it. Nothing is sent.
 ///
-/// # Errors The host gives no socket for that.
+/// # Errors
+/// The host gives no socket for that.
 fn looked_up(to: IpAddr) -> io::Result<bool> {
     if to.is_loopback() || to.is_unspecified() {
         return Ok(true);

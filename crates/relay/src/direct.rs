@@ -10,7 +10,8 @@ use tokio::time::timeout;
 
 /// Connects directly, with a hop limit for its packets if one is given.
 ///
-/// # Errors [`crate::tcp::Reported`], `TimedOut`, or the host's error.
+/// # Errors
+/// [`crate::tcp::Reported`], `TimedOut`, or the host's error.
 pub(crate) async fn connect(to: SocketAddr, hops: Option<NonZeroU8>) -> io::Result<TcpStream> {
     let connecting = os::connect::connect(to, hops);
     if hops.is_none() {

@@ -48,7 +48,8 @@ pub(crate) fn is_query(message: &[u8]) -> bool {
 /// Queries servers in their order, each more than once. The answer has the query's id and is never
 /// truncated.
 ///
-/// # Errors See the module's text.
+/// # Errors
+/// See the module's text.
 pub(crate) async fn ask_servers(
     servers: &[SocketAddr],
     query: &[u8],

@@ -81,7 +81,8 @@ impl From<FrameError> for RelayError {
 /// Serves the gateway at the other end of `input` and `output` until `input` ends. Takes at most
 /// `max_flows` TCP flows, and resolves the VM's queries with `resolver`.
 ///
-/// # Errors See [`RelayError`].
+/// # Errors
+/// See [`RelayError`].
 pub async fn run<R, W>(
     input: R,
     output: W,

@@ -104,7 +104,8 @@ fn received(input: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
 /// Serves requests on a port of 127.0.0.1, and echoes datagrams on the same port, in threads that
 /// run as long as the process. Returns the port.
 ///
-/// # Errors No port is free for both, or no thread can be started.
+/// # Errors
+/// No port is free for both, or no thread can be started.
 pub fn listen() -> io::Result<u16> {
     let (listener, datagrams) = bind()?;
     let port = listener.local_addr()?.port();

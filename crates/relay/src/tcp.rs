@@ -202,7 +202,8 @@ impl Sockets {
 
     /// Turns a connecting flow into an open one.
     ///
-    /// # Errors `NotFound` if it was reset meanwhile, otherwise the operating system's error about
+    /// # Errors
+    /// `NotFound` if it was reset meanwhile, otherwise the operating system's error about
     /// the socket.
     pub(crate) fn open(&mut self, flow: FlowId, stream: TcpStream) -> io::Result<()> {
         let Some(Flow::Connecting { .. }) = self.flows.get(&flow) else {

@@ -9,7 +9,8 @@ use wire::facts::HostChange;
 
 /// The first change within `patience`.
 ///
-/// # Errors The system does not support notifications.
+/// # Errors
+/// The system does not support notifications.
 pub async fn first(resolver: &Resolver, patience: Duration) -> io::Result<HostChange> {
     let before = os::facts();
     let mut changes = changes::watch(resolver)?;

@@ -53,7 +53,8 @@ impl NetworkingMode {
 
 /// The networking mode according to `wslinfo`; `None` if this is not a WSL.
 ///
-/// # Errors It did not answer in time: it asks a Windows process.
+/// # Errors
+/// It did not answer in time: it asks a Windows process.
 pub async fn wslinfo() -> Result<Option<String>, Silent> {
     let output = ask("wslinfo", &["--networking-mode"], WSLINFO_PATIENCE).await?;
     Ok(output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()))

@@ -14,7 +14,8 @@ pub struct Silent;
 
 /// Runs a program to its end, in English. `None` if it is missing.
 ///
-/// # Errors It takes longer than `patience`.
+/// # Errors
+/// It takes longer than `patience`.
 pub async fn ask(
     program: &str,
     words: &[&str],

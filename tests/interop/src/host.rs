@@ -41,7 +41,8 @@ pub const DISABLED: &str = "The command prompt has been disabled by your adminis
 
 /// Serves sessions at a socket forever.
 ///
-/// # Errors The socket cannot be listened at.
+/// # Errors
+/// The socket cannot be listened at.
 pub fn serve(socket: &Path, options: &Options) -> io::Result<()> {
     let listener = UnixListener::bind(socket)?;
     let sessions = Arc::new(Mutex::new(HashMap::<String, Vec<(Opening, UnixStream)>>::new()));

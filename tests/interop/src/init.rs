@@ -97,7 +97,8 @@ fn parent_of(pid: u32) -> Option<u32> {
 /// Starts the program through the Windows half that `WSL_INTEROP` or a parent process names,
 /// carries its streams, and returns its exit code. `command` is its path and its arguments.
 ///
-/// # Errors There is no Windows half, or it ended.
+/// # Errors
+/// There is no Windows half, or it ended.
 #[expect(clippy::disallowed_methods, reason = "a session's name must be new each time")]
 pub fn run(command: Vec<String>) -> Result<u8, Failure> {
     let socket = socket()?;

@@ -127,7 +127,8 @@ impl<'a> Ward<'a> {
     /// Runs the doctor in the VM with these variables and options besides those of the lab, for at
     /// most that many seconds.
     ///
-    /// # Panics It cannot be started.
+    /// # Panics
+    /// It cannot be started.
     #[must_use]
     pub fn run(&self, seconds: u32, variables: &[(&str, &str)], options: &[&str]) -> Finished {
         self.run_by(&[], seconds, variables, options)
@@ -135,7 +136,8 @@ impl<'a> Ward<'a> {
 
     /// Like [`Ward::run`], by a command that executes the words after its own.
     ///
-    /// # Panics It cannot be started.
+    /// # Panics
+    /// It cannot be started.
     #[must_use]
     pub fn run_by(
         &self,
@@ -173,7 +175,8 @@ impl<'a> Ward<'a> {
 
     /// Like [`Ward::run`], for at most 10 s, and reads the verdict.
     ///
-    /// # Panics It prints no JSON.
+    /// # Panics
+    /// It prints no JSON.
     #[must_use]
     pub fn verdict(&self, variables: &[(&str, &str)], options: &[&str]) -> DoctorRun {
         self.verdict_by(&[], variables, options)
@@ -181,7 +184,8 @@ impl<'a> Ward<'a> {
 
     /// Like [`Ward::verdict`], by a command that executes the words after its own.
     ///
-    /// # Panics It prints no JSON.
+    /// # Panics
+    /// It prints no JSON.
     #[must_use]
     pub fn verdict_by(
         &self,
@@ -203,7 +207,8 @@ impl<'a> Ward<'a> {
 
     /// Waits until the lab's nameserver answers in the VM, through the server in its resolv.conf.
     ///
-    /// # Panics It does not answer.
+    /// # Panics
+    /// It does not answer.
     pub fn wait_for_names(&self) {
         let known = || {
             let answer = self.lab.run(Place::Wsl, &["getent", "ahosts", SERVER_NAME]);
@@ -232,7 +237,8 @@ impl DoctorRun {
 /// A VPN's adapter on the host, with its own network to the router, as the client makes it.
 /// [`remove_vpn`] removes it.
 ///
-/// # Panics A command fails.
+/// # Panics
+/// A command fails.
 pub fn add_vpn(lab: &Lab) {
     let router = lab.namespace(Place::Router);
     for words in [
@@ -248,7 +254,8 @@ pub fn add_vpn(lab: &Lab) {
 
 /// Removes the VPN's adapter, and its routes with it.
 ///
-/// # Panics It does not exist.
+/// # Panics
+/// It does not exist.
 pub fn remove_vpn(lab: &Lab) {
     let _said = must(lab, Place::Windows, "ip link del cscotun0");
 }

@@ -24,7 +24,8 @@ pub fn package() -> PathBuf {
 /// A lab with a Windows, the unpacked helper distro, and a folder for all of it. If no lab can be
 /// made, prints the reason and returns `None`.
 ///
-/// # Panics The package was not built.
+/// # Panics
+/// The package was not built.
 #[must_use]
 pub fn pretend_wsl() -> Option<(Lab, Interop, Scratch, Distro)> {
     let (lab, interop) = windows_lab()?;
@@ -36,7 +37,8 @@ pub fn pretend_wsl() -> Option<(Lab, Interop, Scratch, Distro)> {
 
 /// A distro that consists of busybox only, laid out in a folder.
 ///
-/// # Panics The folder cannot be written.
+/// # Panics
+/// The folder cannot be written.
 #[must_use]
 pub fn busybox(folder: &Path) -> Distro {
     let bin = folder.join("bin");
@@ -70,7 +72,8 @@ pub fn peek(helper: &Running) -> Value {
 
 /// Waits until the tunnel is up. Returns its gateway's process.
 ///
-/// # Panics It does not come up.
+/// # Panics
+/// It does not come up.
 pub fn wait_up(helper: &Running) -> u64 {
     let up = || status(helper)["state"] == "up";
     assert!(until(PATIENCE * 2, up), "{:?}\n{}", status(helper), log(helper));

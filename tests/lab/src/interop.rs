@@ -47,7 +47,8 @@ pub fn host_processes(lab: &Lab) -> Vec<u32> {
 
 /// The processes on the host that are a relay, for Windows or Linux, wherever its file lies.
 ///
-/// # Panics The host's processes cannot be listed.
+/// # Panics
+/// The host's processes cannot be listed.
 #[must_use]
 pub fn host_relays(lab: &Lab) -> Vec<u32> {
     let is_relay = |pid: &u32| {
@@ -72,7 +73,8 @@ impl Interop {
     /// Starts it, with buffers as small as WSL's were for long, or with the size in
     /// `UNDERPASS_LAB_INTEROP_BUFFER`.
     ///
-    /// # Panics Something of [`missing`] is missing, or the kernel takes no entry.
+    /// # Panics
+    /// Something of [`missing`] is missing, or the kernel takes no entry.
     #[must_use]
     pub fn start(lab: &Lab) -> Self {
         let set = std::env::var(BUFFER_VARIABLE).ok();
@@ -82,7 +84,8 @@ impl Interop {
 
     /// Starts it, with buffers, and pipes to programs, of that size.
     ///
-    /// # Panics Like [`Interop::start`].
+    /// # Panics
+    /// Like [`Interop::start`].
     #[must_use]
     pub fn start_with(lab: &Lab, buffer: usize) -> Self {
         assert_eq!(missing(), None, "no Windows program can be started");
@@ -176,7 +179,8 @@ impl Interop {
 
     /// Makes Windows refuse programs whose paths, as Linux sees them, begin with this.
     ///
-    /// # Panics The file cannot be written.
+    /// # Panics
+    /// The file cannot be written.
     pub fn forbid(&self, beginning: &str) {
         self.set("policy", beginning);
     }
@@ -184,7 +188,8 @@ impl Interop {
     /// Makes Windows forbid cmd.exe ("Prevent access to the command prompt"), and programs whose
     /// paths begin with one of these.
     ///
-    /// # Panics The file cannot be written.
+    /// # Panics
+    /// The file cannot be written.
     pub fn forbid_cmd(&self, beginnings: &[&str]) {
         self.set("policy", &[&["DisableCMD"], beginnings].concat().join("\n"));
     }
@@ -192,7 +197,8 @@ impl Interop {
     /// Drops or duplicates a run of bytes of the next relay's `input` or `output`, as
     /// `interop_model::damage` reads it: `input drop 100000 512`.
     ///
-    /// # Panics The file cannot be written.
+    /// # Panics
+    /// The file cannot be written.
     pub fn damage(&self, run: &str) {
         self.set("damage", run);
     }
@@ -210,7 +216,8 @@ impl Interop {
 
     /// Removes the entry from the kernel's list, as systemd-binfmt does in some distros.
     ///
-    /// # Panics The kernel does not remove it.
+    /// # Panics
+    /// The kernel does not remove it.
     pub fn forget_entry(&self) {
         let file = Path::new(BINFMT).join(&self.entry);
         fs::write(&file, "-1").unwrap_or_else(|error| panic!("{}: {error}", file.display()));
@@ -223,7 +230,8 @@ impl Interop {
 
     /// Runs a Windows program in the VM to its end, like a shell there.
     ///
-    /// # Errors It could not be started.
+    /// # Errors
+    /// It could not be started.
     pub fn run(&self, lab: &Lab, words: &[&str]) -> io::Result<Finished> {
         let mut command = in_namespace(&lab.namespace(Place::Wsl), words);
         command.env("WSL_INTEROP", self.socket());

@@ -76,7 +76,8 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// The kernel of the machine that the environment names.
     ///
-    /// # Errors The name is unknown: the message for the user.
+    /// # Errors
+    /// The name is unknown: the message for the user.
     pub(crate) fn chosen() -> Result<Self, String> {
         let name = std::env::var(VARIABLE).unwrap_or_default();
         Self::of(if name.is_empty() { "usual" } else { &name })

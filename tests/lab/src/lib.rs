@@ -78,7 +78,8 @@ fn is_missing(program: &&str) -> bool {
 /// Makes a lab. If that is impossible, prints the reason in one line and returns `None`, so that
 /// the test ends there.
 ///
-/// # Panics With `CI=true` in the environment, a machine without a lab is a failure, never a skip.
+/// # Panics
+/// With `CI=true` in the environment, a machine without a lab is a failure, never a skip.
 /// Also if the lab's own commands fail, with their output.
 pub fn lab_or_skip() -> Option<Lab> {
     let for_tests = || TEST_PROGRAMS.into_iter().find(is_missing);

@@ -93,7 +93,8 @@ fn mirror_uplink(lab: &Lab) {
 
 /// Mirrors the IPv6 of Windows' own adapter too, which [`lay_out`] leaves out.
 ///
-/// # Panics A command fails.
+/// # Panics
+/// A command fails.
 pub fn mirror_ipv6(lab: &Lab) {
     let routes = [("2001:db8:1::/64", None), ("default", Some(ROUTER_V6))];
     mirror(lab, "eth0", &[&format!("{HOST_V6}/64")], &routes, 281);
@@ -114,7 +115,8 @@ pub const VPN: &str = "10.8.0.2";
 /// Connects a VPN on Windows whose routes lead to these prefixes, and mirrors it into the VM as
 /// `eth1`. It carries the traffic of Windows programs, and drops what WSL forwards by its adapter.
 ///
-/// # Panics A command fails.
+/// # Panics
+/// A command fails.
 pub fn connect_vpn(lab: &Lab, prefixes: &[&str], hop: Hop) {
     let host = |words: &str| must(lab, Place::Windows, words);
     let router = |words: &str| must(lab, Place::Router, words);
@@ -162,7 +164,8 @@ pub fn connect_vpn(lab: &Lab, prefixes: &[&str], hop: Hop) {
 
 /// Disconnects it.
 ///
-/// # Panics It is not connected.
+/// # Panics
+/// It is not connected.
 pub fn disconnect_vpn(lab: &Lab) {
     for protocol in ["tcp", "udp"] {
         ip(lab, &format!("rule del pref 0 iif eth1 ipproto {protocol} lookup local"));
@@ -206,7 +209,8 @@ fn with_loopback_device(lab: &Lab) {
 
 /// Sets up the VM's network of a mode.
 ///
-/// # Panics A command fails.
+/// # Panics
+/// A command fails.
 pub fn lay_out(lab: &Lab, mode: &str) {
     match mode {
         "mirrored" => {
@@ -232,7 +236,8 @@ pub fn lay_out(lab: &Lab, mode: &str) {
 /// answers for the router there, and takes packets that return to the VM, even if the VM has the
 /// host's own address.
 ///
-/// # Panics A command fails.
+/// # Panics
+/// A command fails.
 pub fn carry(lab: &Lab) {
     let host = |words: &str| must(lab, Place::Windows, words);
     for (key, value) in [("vm/proxy_arp", "1"), ("uplink/proxy_arp", "1"), ("vm/accept_local", "1")]

@@ -28,7 +28,8 @@ pub struct Container {
 impl Container {
     /// The container has the address 172.`net`.0.2 and an MTU of 1500.
     ///
-    /// # Panics A command that makes it fails.
+    /// # Panics
+    /// A command that makes it fails.
     #[must_use]
     pub fn new(lab: &Lab, net: u8, masquerade: Masquerade) -> Self {
         let vm = lab.namespace(Place::Wsl);

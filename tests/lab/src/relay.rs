@@ -24,7 +24,8 @@ pub enum Relay {
 impl Relay {
     /// The relay that the environment names.
     ///
-    /// # Panics The name is unknown.
+    /// # Panics
+    /// The name is unknown.
     #[must_use]
     pub fn chosen() -> Self {
         match std::env::var(VARIABLE).as_deref() {

@@ -90,7 +90,8 @@ pub struct Process {
 impl Process {
     /// Starts the command and discards its output, so that a full pipe can never block it.
     ///
-    /// # Errors The program could not be started.
+    /// # Errors
+    /// The program could not be started.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         Ok(Self { child, outputs: None })
@@ -98,7 +99,8 @@ impl Process {
 
     /// Starts the command with its output and errors in files, which grow without ever blocking it.
     ///
-    /// # Errors The program could not be started, or a file not made.
+    /// # Errors
+    /// The program could not be started, or a file not made.
     pub(crate) fn start_logged(
         mut command: Command,
         outputs: (PathBuf, PathBuf),

@@ -96,7 +96,8 @@ pub struct Lab {
 impl Lab {
     /// Makes a lab with the VPN off.
     ///
-    /// # Errors One of the commands that make it failed; the parts made until then are removed
+    /// # Errors
+    /// One of the commands that make it failed; the parts made until then are removed
     /// again.
     pub fn new() -> Result<Self, LabError> {
         leftovers::sweep();
@@ -153,7 +154,8 @@ impl Lab {
 
     /// Runs a program in a place to its end.
     ///
-    /// # Errors It could not be started; the [`Finished`] shows whether it failed.
+    /// # Errors
+    /// It could not be started; the [`Finished`] shows whether it failed.
     pub fn run(&self, place: Place, words: &[&str]) -> Result<Finished, LabError> {
         Finished::of(in_namespace(&self.namespace(place), words))
             .map_err(|source| start_error(words, source))
@@ -171,7 +173,8 @@ impl Lab {
     /// Starts a program in a place like [`Lab::start`], and keeps its output in `folder`, which is
     /// made if necessary.
     ///
-    /// # Errors It could not be started, or the folder not be made.
+    /// # Errors
+    /// It could not be started, or the folder not be made.
     pub fn start_logged(
         &self,
         place: Place,
@@ -188,7 +191,8 @@ impl Lab {
 
     /// Starts the nameserver of WSL's NAT gateway for the VM; it knows [`SERVER_NAME`].
     ///
-    /// # Errors It could not be started.
+    /// # Errors
+    /// It could not be started.
     pub fn start_nat_dns(&self) -> Result<Process, LabError> {
         let listen = format!("--listen-address={NAT_GATEWAY}");
         let record = format!("--host-record={SERVER_NAME},{SERVER},{SERVER_V6}");

@@ -42,7 +42,8 @@ enum Owner {
 impl Tunnel {
     /// Starts `underpass up` with its relay on the host, and waits until it reports that it is up.
     ///
-    /// # Panics It does not come up; with its output.
+    /// # Panics
+    /// It does not come up; with its output.
     #[must_use]
     pub fn up(lab: &Lab, options: &[&str]) -> Self {
         let mut tunnel = Self::launch(lab, options);
@@ -53,7 +54,8 @@ impl Tunnel {
     /// Starts `underpass up` with its relay on the host, and does not wait. [`Relay::chosen`]
     /// selects the relay.
     ///
-    /// # Panics The programs were not built, or cannot be started.
+    /// # Panics
+    /// The programs were not built, or cannot be started.
     #[must_use]
     pub fn launch(lab: &Lab, options: &[&str]) -> Self {
         match Relay::chosen() {
@@ -77,7 +79,8 @@ impl Tunnel {
     /// Starts `underpass up` with the relay for Linux on the host, whichever is selected, and
     /// variables in its environment. Does not wait.
     ///
-    /// # Panics The programs were not built, or cannot be started.
+    /// # Panics
+    /// The programs were not built, or cannot be started.
     #[must_use]
     pub fn launch_linux(lab: &Lab, variables: &[(&str, &str)], options: &[&str]) -> Self {
         let relay = programs().join("underpass-relay");
@@ -113,7 +116,8 @@ impl Tunnel {
 
     /// Like [`Tunnel::launch_with`], by a command that executes the words after its own.
     ///
-    /// # Panics The program was not built, or cannot be started.
+    /// # Panics
+    /// The program was not built, or cannot be started.
     #[must_use]
     pub fn launch_wrapped(
         lab: &Lab,
@@ -131,7 +135,8 @@ impl Tunnel {
     /// Starts another `underpass up` in the same runtime directory, like a user who runs the
     /// command twice.
     ///
-    /// # Panics It cannot be started.
+    /// # Panics
+    /// It cannot be started.
     #[must_use]
     pub fn launch_again(&self, lab: &Lab, options: &[&str]) -> Self {
         Self::start_in(lab, self.folder.clone(), Owner::Another, (&[], &[], options))
@@ -155,7 +160,8 @@ impl Tunnel {
 
     /// Waits until it reports that it is up.
     ///
-    /// # Panics It does not come up; with its output.
+    /// # Panics
+    /// It does not come up; with its output.
     pub fn wait_up(&mut self) {
         let up = until(START_PATIENCE, || {
             self.said().contains("underpass: up") || !self.process.is_running()
@@ -187,14 +193,16 @@ impl Tunnel {
 
     /// The process that holds the TAP and the relays' streams.
     ///
-    /// # Panics It does not run.
+    /// # Panics
+    /// It does not run.
     pub fn engine(&mut self) -> u32 {
         self.helper("underpass-engine")
     }
 
     /// The process that maintains the VM's routes.
     ///
-    /// # Panics It does not run.
+    /// # Panics
+    /// It does not run.
     pub fn network(&mut self) -> u32 {
         self.helper("underpass-network")
     }
@@ -239,7 +247,8 @@ impl Tunnel {
     /// Runs `underpass selftest --json` for this tunnel, with the tests' relay and these additional
     /// words.
     ///
-    /// # Panics It cannot be run, or prints no JSON.
+    /// # Panics
+    /// It cannot be run, or prints no JSON.
     #[must_use]
     pub fn selftest(&self, lab: &Lab, words: &[&str]) -> serde_json::Value {
         let scratch = Scratch::new();
@@ -270,7 +279,8 @@ impl Tunnel {
 
     /// The output of `underpass status --json`.
     ///
-    /// # Panics It prints nothing, or no JSON.
+    /// # Panics
+    /// It prints nothing, or no JSON.
     #[must_use]
     pub fn status(&self) -> serde_json::Value {
         let finished = self
@@ -330,7 +340,8 @@ impl Interop {
     /// Starts `underpass up` with the Windows relay, as on WSL: the gateway executes the `.exe`
     /// itself. Does not wait.
     ///
-    /// # Panics It cannot be started.
+    /// # Panics
+    /// It cannot be started.
     #[must_use]
     pub fn launch(&self, lab: &Lab, options: &[&str]) -> Tunnel {
         let relay = windows_relay().display().to_string();
@@ -340,7 +351,8 @@ impl Interop {
     /// Starts `underpass up` with the relay for Linux, whose streams the same model carries. Does
     /// not wait.
     ///
-    /// # Panics It cannot be started.
+    /// # Panics
+    /// It cannot be started.
     #[must_use]
     pub fn launch_linux(&self, lab: &Lab, options: &[&str]) -> Tunnel {
         let [init, relay] = [programs().join("interop-init"), programs().join("underpass-relay")]

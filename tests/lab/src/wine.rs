@@ -10,7 +10,8 @@ const WINE_VARIABLE: &str = "UNDERPASS_WINE";
 
 /// Whether the newest Wine runs Windows programs.
 ///
-/// # Panics The environment names an unknown Wine.
+/// # Panics
+/// The environment names an unknown Wine.
 #[must_use]
 pub fn newest_wine() -> bool {
     match std::env::var(WINE_VARIABLE).as_deref() {

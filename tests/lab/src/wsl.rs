@@ -108,7 +108,8 @@ impl Distro {
 impl<'a> Wsl<'a> {
     /// A VM whose distros live in `folder`, with WSL's default time-outs.
     ///
-    /// # Panics Like [`Wsl::with_timeouts`].
+    /// # Panics
+    /// Like [`Wsl::with_timeouts`].
     #[must_use]
     pub fn new(lab: &'a Lab, interop: &'a Interop, folder: &Path) -> Self {
         Self::with_timeouts(lab, interop, folder, Timeouts::default())
@@ -116,7 +117,8 @@ impl<'a> Wsl<'a> {
 
     /// A VM whose distros live in `folder`, with other time-outs of idle distros and of an idle VM.
     ///
-    /// # Panics The folder cannot be written, or WSL's service does not start.
+    /// # Panics
+    /// The folder cannot be written, or WSL's service does not start.
     #[must_use]
     pub fn with_timeouts(
         lab: &'a Lab,
@@ -180,7 +182,8 @@ impl<'a> Wsl<'a> {
     /// Starts the built `underpass up`, with the relay for Windows beside it, in a distro that has
     /// this machine's temporary files. Does not wait.
     ///
-    /// # Panics It cannot be started.
+    /// # Panics
+    /// It cannot be started.
     #[must_use]
     pub fn launch(&self, distro: &Distro, options: &[&str]) -> Tunnel {
         let mut wrapper = self.wrapper(distro, &[], "dev sys proc/sys/fs/binfmt_misc tmp");
@@ -201,7 +204,8 @@ impl<'a> Wsl<'a> {
     /// Starts a distro like `wsl -d NAME --exec true`: its first process, and then the `command` of
     /// `[boot]` in its `/etc/wsl.conf`. That client has ended when this returns.
     ///
-    /// # Panics It does not start.
+    /// # Panics
+    /// It does not start.
     #[must_use]
     pub fn start(&self, distro: &Distro) -> Running {
         self.import(distro);
@@ -249,7 +253,8 @@ impl Running {
 
     /// Runs words in the distro's shell to their end: `wsl -d NAME WORDS`.
     ///
-    /// # Panics They cannot be run.
+    /// # Panics
+    /// They cannot be run.
     #[must_use]
     pub fn sh(&self, words: &str) -> Finished {
         self.client.run(&self.shell(&[], words))
@@ -257,7 +262,8 @@ impl Running {
 
     /// The same as an unprivileged user.
     ///
-    /// # Panics They cannot be run.
+    /// # Panics
+    /// They cannot be run.
     #[must_use]
     pub fn sh_unprivileged(&self, words: &str) -> Finished {
         self.client.run(&self.shell(&["--user", "nobody"], words))
@@ -265,7 +271,8 @@ impl Running {
 
     /// Starts words in the distro's shell, and does not wait. Their output is kept.
     ///
-    /// # Panics They cannot be run.
+    /// # Panics
+    /// They cannot be run.
     #[must_use]
     pub fn start(&self, words: &str) -> Process {
         self.client.start(&self.shell(&[], words))
@@ -291,7 +298,8 @@ impl Drop for Running {
 
 /// Unpacks a package into a folder, like WSL, and returns the distro `underpass`.
 ///
-/// # Errors It cannot be unpacked; with the output of `tar`.
+/// # Errors
+/// It cannot be unpacked; with the output of `tar`.
 pub fn unpack(package: &Path, folder: &Path) -> io::Result<Distro> {
     fs::create_dir_all(folder)?;
     let mut tar = plain("tar");

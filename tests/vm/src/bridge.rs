@@ -56,7 +56,8 @@ fn stream(tcp: TcpStream) -> io::Result<UnixStream> {
 
 /// Serves forever: each connection to `from` goes to `to`.
 ///
-/// # Errors `from` cannot be listened at.
+/// # Errors
+/// `from` cannot be listened at.
 pub fn serve(from: &Endpoint, to: &Endpoint) -> io::Result<()> {
     let start = |accepted: UnixStream| {
         let to = to.clone();

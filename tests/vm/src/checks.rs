@@ -135,7 +135,8 @@ impl Bench {
 
     /// The output of words in the guest that must succeed.
     ///
-    /// # Errors They fail; with all of their output.
+    /// # Errors
+    /// They fail; with all of their output.
     pub fn must(&self, words: &str) -> Result {
         match self.machine.sh(words) {
             Ok(said) if said.succeeded() => Ok(said.stdout.trim().to_owned()),

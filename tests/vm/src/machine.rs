@@ -174,14 +174,16 @@ impl Machine {
 
     /// Stops the whole machine, like a suspended Windows.
     ///
-    /// # Errors QEMU refuses.
+    /// # Errors
+    /// QEMU refuses.
     pub fn suspend(&mut self) -> io::Result<()> {
         self.monitor.execute("stop")
     }
 
     /// Resumes it.
     ///
-    /// # Errors QEMU refuses.
+    /// # Errors
+    /// QEMU refuses.
     pub fn resume(&mut self) -> io::Result<()> {
         self.monitor.execute("cont")
     }

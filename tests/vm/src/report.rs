@@ -28,7 +28,8 @@ pub struct Line {
 impl Line {
     /// Prints it as in the table; only the first line of a failure's observation.
     ///
-    /// # Errors `out` takes nothing.
+    /// # Errors
+    /// `out` takes nothing.
     pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let (word, detail) = match &self.outcome {
             Outcome::Passed(detail) => ("passed", detail.clone()),

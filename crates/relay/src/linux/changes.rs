@@ -37,7 +37,8 @@ const GROUPS: i32 =
 /// Starts to watch. The channel receives an item after each change, and once a second during
 /// changes in quick succession. Ends when the receiver is dropped.
 ///
-/// # Errors The kernel gives no such socket.
+/// # Errors
+/// The kernel gives no such socket.
 pub(crate) fn watch(resolver: &Resolver) -> io::Result<mpsc::Receiver<()>> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let netlink = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;

@@ -19,7 +19,8 @@ const QUOTE: usize = 128;
 
 /// Connects to `to`, with a hop limit for its packets if one is given.
 ///
-/// # Errors [`Reported`] if an ICMP error ended the attempt, otherwise the kernel's.
+/// # Errors
+/// [`Reported`] if an ICMP error ended the attempt, otherwise the kernel's.
 pub(crate) async fn connect(to: SocketAddr, hops: Option<NonZeroU8>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;

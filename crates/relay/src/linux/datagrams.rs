@@ -26,7 +26,8 @@ use wire::{Fault, FaultKind, Fragments, Marks};
 pub(crate) struct Socket(UdpSocket, Discovery);
 
 impl Socket {
-    /// # Errors The host's error.
+    /// # Errors
+    /// The host's error.
     pub(crate) fn open(family: Family) -> io::Result<Self> {
         let socket = match family {
             Family::V4 => std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?,
@@ -51,7 +52,8 @@ impl Socket {
         self.0.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
     }
 
-    /// # Errors `WouldBlock` when there is nothing. Any other is the pending error of an earlier
+    /// # Errors
+    /// `WouldBlock` when there is nothing. Any other is the pending error of an earlier
     /// datagram, which this clears: its details were, or will be, in the error queue.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Incoming> {
         let lost = self.0.try_io(Interest::ERROR, || Ok(receive_error(&self.0, buffer)?));
@@ -67,7 +69,8 @@ impl Socket {
 
     /// Sends a datagram. One without room in a full buffer is lost, as on a full link.
     ///
-    /// # Errors The host's own error about the path.
+    /// # Errors
+    /// The host's own error about the path.
     pub(crate) fn send(&self, peer: SocketAddr, marks: Marks, bytes: &[u8]) -> Result<(), Fault> {
         self.1.set(&self.0, Family::of(peer.ip()), marks.fragments);
         match send(&self.0, peer, marks, bytes) {
@@ -79,7 +82,8 @@ impl Socket {
     /// Sends `bytes` as datagrams of `segment` bytes each (the last may be shorter) in one call
     /// (udp(7), `UDP_SEGMENT`).
     ///
-    /// # Errors No datagram was sent: the path to the peer does not take datagrams of this size
+    /// # Errors
+    /// No datagram was sent: the path to the peer does not take datagrams of this size
     /// whole, the kernel does not support this, or a single datagram would fail as well.
     pub(crate) fn send_segments(
         &self,
@@ -101,7 +105,8 @@ impl Socket {
 
 /// Waits for a datagram on a connected socket. A refusal that came back (ICMP) is an error.
 ///
-/// # Errors The socket's error.
+/// # Errors
+/// The socket's error.
 pub(crate) async fn receive_connected(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         // A refusal wakes only tasks that wait for errors too. The receive then reports it.
@@ -210,7 +215,8 @@ pub(crate) fn report_all(socket: &impl AsFd, family: Family) -> nix::Result<()> 
 /// Calls the receiving function if the socket has something, an error included. The caller must
 /// wait for both first.
 ///
-/// # Errors `WouldBlock` when there was nothing, otherwise the error of `call`.
+/// # Errors
+/// `WouldBlock` when there was nothing, otherwise the error of `call`.
 pub(crate) fn try_receive<T>(
     socket: &UdpSocket,
     mut call: impl FnMut() -> nix::Result<T>,

@@ -23,7 +23,8 @@ pub use streams::{max_flows, streams};
 /// Guards this process against other processes: it leaves no core dump, and no other process of its
 /// user can read its memory (PR_SET_DUMPABLE in prctl(2)).
 ///
-/// # Errors The kernel's error.
+/// # Errors
+/// The kernel's error.
 pub fn harden() -> std::io::Result<()> {
     Ok(nix::sys::prctl::set_dumpable(false)?)
 }

@@ -33,7 +33,8 @@ impl Asker {
 
 /// The proxies that the host's settings name for a URL.
 ///
-/// # Errors Always: only Windows has such settings.
+/// # Errors
+/// Always: only Windows has such settings.
 pub fn for_url(_: &str) -> Result<wire::HostProxy, String> {
     Err("only the relay for Windows can tell which proxy Windows uses".to_owned())
 }

@@ -17,7 +17,8 @@ const PIPE_BYTES: i32 = 1024 * 1024;
 /// Standard input and output, which must be pipes or sockets. Call it within the runtime that reads
 /// and writes them.
 ///
-/// # Errors They are something else, or cannot be duplicated.
+/// # Errors
+/// They are something else, or cannot be duplicated.
 pub fn streams() -> anyhow::Result<(Box<dyn AsyncRead + Unpin>, Box<dyn AsyncWrite + Unpin>)> {
     let (stdin, stdout) = (stream(std::io::stdin().as_fd())?, stream(std::io::stdout().as_fd())?);
     let input: Box<dyn AsyncRead + Unpin> = if is_socket(&stdin) {
@@ -66,7 +67,8 @@ fn stream(fd: BorrowedFd<'_>) -> anyhow::Result<OwnedFd> {
 /// Raises the soft limit of descriptors to the hard one, and returns the number of flows that fit
 /// below it.
 ///
-/// # Errors The kernel's error about the limit.
+/// # Errors
+/// The kernel's error about the limit.
 pub fn max_flows() -> anyhow::Result<u32> {
     let limit = || {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;

@@ -19,7 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Starts to watch. The channel receives an item after each change, and once a second during
 /// changes in quick succession. Ends when the receiver is dropped.
 ///
-/// # Errors Never. The signature is the same as on Linux, where it may fail.
+/// # Errors
+/// Never. The signature is the same as on Linux, where it may fail.
 pub(crate) fn watch(_: &Resolver) -> io::Result<mpsc::Receiver<()>> {
     // One is enough in each: it says only "since the last one".
     let ((noticed, notices), (tell, changes)) = (mpsc::channel(1), mpsc::channel(1));

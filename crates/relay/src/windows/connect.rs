@@ -28,7 +28,8 @@ static HOP_PINGS: Semaphore = Semaphore::const_new(MAX_HOP_PINGS);
 
 /// Connects to `to`, with a hop limit for its packets if one is given.
 ///
-/// # Errors [`Reported`] if an ICMP error ended the attempt, otherwise Windows' error.
+/// # Errors
+/// [`Reported`] if an ICMP error ended the attempt, otherwise Windows' error.
 pub(crate) async fn connect(to: SocketAddr, hops: Option<NonZeroU8>) -> io::Result<TcpStream> {
     connect_by(WINDOWS, icmp::Functions::load, to, hops).await
 }

@@ -39,7 +39,8 @@ enum Ecn {
 }
 
 impl Socket {
-    /// # Errors The host's error.
+    /// # Errors
+    /// The host's error.
     pub(crate) fn open(family: Family) -> io::Result<Self> {
         let (domain, any) = match family {
             Family::V4 => (Domain::IPV4, SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
@@ -78,7 +79,8 @@ impl Socket {
         self.socket.ready(Interest::READABLE | Interest::ERROR).await.map(drop)
     }
 
-    /// # Errors `WouldBlock` when there is nothing, otherwise the socket's error.
+    /// # Errors
+    /// `WouldBlock` when there is nothing, otherwise the socket's error.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Incoming> {
         let received =
             self.socket.try_io(Interest::READABLE, || self.receive.call(&self.socket, buffer));
@@ -102,7 +104,8 @@ impl Socket {
 
     /// Sends a datagram. One without room in a full buffer is lost, as on a full link.
     ///
-    /// # Errors The host's own error about the path.
+    /// # Errors
+    /// The host's own error about the path.
     pub(crate) fn send(&self, peer: SocketAddr, marks: Marks, bytes: &[u8]) -> Result<(), Fault> {
         let (socket, ttl) = (SockRef::from(&self.socket), marks.ttl);
         self.set_fragments(Family::of(peer.ip()), marks.fragments);
@@ -145,7 +148,8 @@ impl Socket {
 
     /// Windows sends each datagram alone.
     ///
-    /// # Errors Always.
+    /// # Errors
+    /// Always.
     pub(crate) fn send_segments(
         &self,
         _: SocketAddr,
@@ -179,7 +183,8 @@ fn refusal(code: i32, (to, payload): (IpAddr, usize), marks: Marks) -> Option<Fa
 
 /// Waits for a datagram on a connected socket. A refusal that came back (ICMP) is an error.
 ///
-/// # Errors The socket's error.
+/// # Errors
+/// The socket's error.
 pub(crate) async fn receive_connected(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
     socket.recv(buffer).await
 }

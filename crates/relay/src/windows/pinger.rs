@@ -63,7 +63,8 @@ impl Pinger {
     /// Starts the thread. It calls `tell` once for each request: with its reply, or with nothing
     /// when there is none.
     ///
-    /// # Errors No thread or no event.
+    /// # Errors
+    /// No thread or no event.
     pub(super) fn start(
         functions: Functions,
         limits: PingLimits,

@@ -143,7 +143,8 @@ fn ask_script(settings: &Proxy, url: &str, may_ask: bool) -> Result<Option<Strin
 
 /// The proxies that Windows' settings name for a URL.
 ///
-/// # Errors It is not a URL with a host.
+/// # Errors
+/// It is not a URL with a host.
 pub fn for_url(url: &str) -> Result<HostProxy, String> {
     let asked = Asked::url(url)
         .ok_or_else(|| format!("'{}' is not a URL with a host", ::proxy::mask(url)))?;

@@ -63,7 +63,8 @@ impl Default for Resolver {
 impl Resolver {
     /// Answers a whole DNS message with a whole one, under the same id and never truncated.
     ///
-    /// # Errors Silence is [`QueryFailure::TimedOut`], a host without servers
+    /// # Errors
+    /// Silence is [`QueryFailure::TimedOut`], a host without servers
     /// [`QueryFailure::NoServer`], and a message that is not a query [`QueryFailure::Refused`].
     pub async fn resolve(&self, query: &[u8]) -> Result<Answer, QueryFailure> {
         if !dns::is_query(query) {

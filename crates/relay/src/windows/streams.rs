@@ -9,7 +9,8 @@ use std::os::windows::io::AsHandle;
 /// Standard input and output. They are synchronous handles, whichever program made them: a thread
 /// each.
 ///
-/// # Errors They are missing, or no thread can be started.
+/// # Errors
+/// They are missing, or no thread can be started.
 pub fn streams()
 -> anyhow::Result<(impl tokio::io::AsyncRead + Unpin, impl tokio::io::AsyncWrite + Unpin)> {
     let input: Input =
@@ -30,7 +31,8 @@ fn file(stream: &impl AsHandle) -> anyhow::Result<File> {
 
 /// The number of flows. Windows has no limit of open handles below its dynamic ports.
 ///
-/// # Errors Never.
+/// # Errors
+/// Never.
 pub fn max_flows() -> anyhow::Result<u32> {
     Ok(limits::MAX_FLOWS)
 }

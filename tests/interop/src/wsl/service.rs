@@ -65,7 +65,8 @@ struct Service {
 
 /// Serves requests at a socket until standard input ends; then ends all distros.
 ///
-/// # Errors The socket cannot be listened at.
+/// # Errors
+/// The socket cannot be listened at.
 pub fn serve(socket: &Path, options: Options) -> io::Result<()> {
     let listener = UnixListener::bind(socket)?;
     let service = Arc::new(Service { state: Mutex::default(), changed: Condvar::new(), options });

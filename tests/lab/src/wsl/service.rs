@@ -141,7 +141,8 @@ impl Client {
 
     /// Starts `wsl.exe`, and does not wait. Its output is kept.
     ///
-    /// # Panics It cannot be started.
+    /// # Panics
+    /// It cannot be started.
     #[must_use]
     pub fn start(&self, words: &[&str]) -> Process {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -68,7 +68,8 @@ pub(crate) struct Route {
 
 /// All adapters.
 ///
-/// # Errors Windows' error.
+/// # Errors
+/// Windows' error.
 pub(crate) fn adapters() -> io::Result<Vec<Adapter>> {
     let helper = IpHelper::load()?;
     let flags = GAA_FLAG_INCLUDE_GATEWAYS | GAA_FLAG_SKIP_ANYCAST | GAA_FLAG_SKIP_MULTICAST;
@@ -148,7 +149,8 @@ fn computer_name(form: COMPUTER_NAME_FORMAT) -> Option<String> {
 
 /// All routes.
 ///
-/// # Errors Windows' error.
+/// # Errors
+/// Windows' error.
 pub(crate) fn routes() -> io::Result<Vec<Route>> {
     let helper = IpHelper::load()?;
     let mut table: *mut MIB_IPFORWARD_TABLE2 = null_mut();
@@ -222,7 +224,8 @@ fn changed() {
 
 /// Reports changes of routes and adapters as long as the process runs. Call it once only.
 ///
-/// # Errors Windows' error. Then no changes, or only some, are reported.
+/// # Errors
+/// Windows' error. Then no changes, or only some, are reported.
 pub(crate) fn notify(tell: mpsc::Sender<()>) -> io::Result<()> {
     let helper = IpHelper::load()?;
     if CHANGES.set(tell).is_err() {

@@ -7,7 +7,8 @@ use windows_sys::Win32::Networking::WinSock::{
 
 /// The IP address in a socket address; `None` for a null pointer or another family.
 ///
-/// # Safety The pointer is null or leads to a socket address of its family's size.
+/// # Safety
+/// The pointer is null or leads to a socket address of its family's size.
 pub(super) unsafe fn socket_address(address: *const SOCKADDR) -> Option<SocketAddr> {
     if address.is_null() {
         return None;

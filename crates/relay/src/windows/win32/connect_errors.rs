@@ -47,7 +47,8 @@ fn last_error() -> io::Error {
 impl Calls {
     /// Makes a later connect fail when an ICMP error comes.
     ///
-    /// # Errors This Windows is older than the option (WSAENOPROTOOPT).
+    /// # Errors
+    /// This Windows is older than the option (WSAENOPROTOOPT).
     pub(crate) fn fail_on_errors(self, socket: &impl AsRawSocket) -> io::Result<()> {
         let on = 1_u32.to_ne_bytes();
         let socket = socket.as_raw_socket() as SOCKET;

@@ -30,7 +30,8 @@ functions! {
 /// Looks up records of one of [`KNOWN_TYPES`] by `DnsQuery_W`, which blocks. Returns those of the
 /// answer section, in Windows' order.
 ///
-/// # Errors Windows' code.
+/// # Errors
+/// Windows' code.
 pub(crate) fn records(dns: RecordFunctions, name: &str, kind: u16) -> Result<Vec<Record>, i32> {
     let mut first: *mut DNS_RECORDA = null_mut();
     // Names that no server knows do not go to the neighbours (LLMNR, mDNS), as in `raw_query.rs`.
@@ -63,7 +64,8 @@ pub(crate) fn records(dns: RecordFunctions, name: &str, kind: u16) -> Result<Vec
 
 /// A name as Windows writes it, without the dot at its end.
 ///
-/// # Safety Like [`text`].
+/// # Safety
+/// Like [`text`].
 unsafe fn name(pointer: windows_sys::core::PWSTR) -> Option<Name> {
     // SAFETY: the caller guarantees it.
     let text = unsafe { text(pointer) }?;

@@ -121,7 +121,8 @@ unsafe impl Send for Event {}
 unsafe impl Sync for Event {}
 
 impl Event {
-    /// # Errors Windows' error.
+    /// # Errors
+    /// Windows' error.
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: no security attributes and no name; resets itself after each wait.
         let handle = unsafe { CreateEventW(null(), 0, 0, null()) };
@@ -384,7 +385,8 @@ impl Drop for Held {
 
 /// Calls the function. Returns its result if that is not 0, otherwise the last error.
 ///
-/// # Safety `lent` lives until the request has ended, and nothing touches it.
+/// # Safety
+/// `lent` lives until the request has ended, and nothing touches it.
 unsafe fn call(
     lent: NonNull<Lent>,
     icmp: &Icmp,

@@ -15,7 +15,8 @@ use windows_sys::Win32::System::LibraryLoader::{
 /// Limits the search for libraries to the system's folder, also for libraries that Windows' own
 /// ones load.
 ///
-/// # Errors Windows' error. Libraries are then searched for in this program's folder too.
+/// # Errors
+/// Windows' error. Libraries are then searched for in this program's folder too.
 pub fn only_from_system() -> io::Result<()> {
     // SAFETY: takes a number (Microsoft's page of `SetDefaultDllDirectories`).
     if unsafe { SetDefaultDllDirectories(LOAD_LIBRARY_SEARCH_SYSTEM32) } == 0 {
@@ -42,9 +43,11 @@ impl Library {
 
     /// The address of a function.
     ///
-    /// # Errors This Windows' library has no function of that name.
+    /// # Errors
+    /// This Windows' library has no function of that name.
     ///
-    /// # Safety `F` is the type of a pointer to the function of that name.
+    /// # Safety
+    /// `F` is the type of a pointer to the function of that name.
     pub(super) unsafe fn function<F: Copy>(&self, name: &str) -> io::Result<F> {
         const { assert!(size_of::<F>() == size_of::<usize>()) };
         let name: Vec<u8> = name.bytes().chain([0]).collect();
@@ -73,7 +76,8 @@ macro_rules! functions {
         $(const _: unsafe extern "system" fn($($argument),*) $(-> $result)? = $function;)*
 
         impl $name {
-            /// # Errors This Windows lacks some of these functions.
+            /// # Errors
+            /// This Windows lacks some of these functions.
             $visible fn load() -> std::io::Result<Self> {
                 static LOADED: std::sync::OnceLock<Result<$name, i32>> = std::sync::OnceLock::new();
                 let load = || {

@@ -68,7 +68,8 @@ impl Settings {
 
     /// Waits until a value of the key changes.
     ///
-    /// # Errors Windows' error. Then it reports no changes.
+    /// # Errors
+    /// Windows' error. Then it reports no changes.
     pub(crate) fn wait_for_change(&self) -> io::Result<()> {
         let changes = REG_NOTIFY_CHANGE_LAST_SET | REG_NOTIFY_CHANGE_NAME;
         let no_event: HANDLE = null_mut();
@@ -129,7 +130,8 @@ pub(crate) fn of_machine() -> Option<Proxy> {
 /// needed. The script is at `script`, or searched for in the network (WPAD); Windows caches it for
 /// a while. May take seconds.
 ///
-/// # Errors Windows' error: there is no script, or it cannot be fetched or run.
+/// # Errors
+/// Windows' error: there is no script, or it cannot be fetched or run.
 pub(crate) fn script_says(
     url: &str,
     search: bool,

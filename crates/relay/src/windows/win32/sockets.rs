@@ -31,7 +31,8 @@ fn last_error() -> io::Error {
 /// Switches off the report of ICMP errors. Otherwise a receive fails when some earlier datagram was
 /// refused (`SIO_UDP_CONNRESET`) or ran out of hops (`SIO_UDP_NETRESET`).
 ///
-/// # Errors Windows' error about the first; the second does not exist everywhere.
+/// # Errors
+/// Windows' error about the first; the second does not exist everywhere.
 pub(crate) fn ignore_icmp_errors(socket: &impl AsRawSocket) -> io::Result<()> {
     let set = |code: u32| {
         let (off, mut returned) = (0_u32, 0);
@@ -59,7 +60,8 @@ pub(crate) fn ignore_icmp_errors(socket: &impl AsRawSocket) -> io::Result<()> {
 
 /// Makes each received datagram carry its time to live (`IP_RECVTTL`, `IPV6_HOPLIMIT`).
 ///
-/// # Errors Windows' error.
+/// # Errors
+/// Windows' error.
 pub(crate) fn report_ttl(socket: &impl AsRawSocket, family: Family) -> io::Result<()> {
     let (level, option) = match family {
         Family::V4 => (IPPROTO_IP, IP_RECVTTL),
@@ -72,7 +74,8 @@ pub(crate) fn report_ttl(socket: &impl AsRawSocket, family: Family) -> io::Resul
 /// `WSASetRecvIPEcn` of ws2tcpip.h sets). A Windows that supports these also accepts a codepoint
 /// for sending.
 ///
-/// # Errors This Windows is older than Windows 11 and Windows Server 2022.
+/// # Errors
+/// This Windows is older than Windows 11 and Windows Server 2022.
 pub(crate) fn report_ecn(socket: &impl AsRawSocket, family: Family) -> io::Result<()> {
     match family {
         Family::V4 => set_option(socket, IPPROTO_IP, IP_RECVECN, 1),
@@ -82,7 +85,8 @@ pub(crate) fn report_ecn(socket: &impl AsRawSocket, family: Family) -> io::Resul
 
 /// Sends a datagram with an ECN codepoint (RFC 3168 section 5) on a non-blocking socket.
 ///
-/// # Errors Windows' error.
+/// # Errors
+/// Windows' error.
 pub(crate) fn send_with_ecn(
     socket: &impl AsRawSocket,
     peer: SocketAddr,
@@ -136,7 +140,8 @@ fn set_option(socket: &impl AsRawSocket, level: i32, option: i32, value: i32) ->
 /// MTU fails with WSAEMSGSIZE (Microsoft: "IPPROTO_IP socket options", "IPPROTO_IPV6 socket
 /// options").
 ///
-/// # Errors Windows' error about `IP_DONTFRAGMENT` or `IPV6_DONTFRAG`. `IP_MTU_DISCOVER` is
+/// # Errors
+/// Windows' error about `IP_DONTFRAGMENT` or `IPV6_DONTFRAG`. `IP_MTU_DISCOVER` is
 /// younger: without it a send fails only if the adapter's own MTU is smaller.
 pub(crate) fn set_fragments(
     socket: &impl AsRawSocket,
@@ -186,7 +191,8 @@ fn adapter_mtu(address: IpAddr) -> Option<u32> {
 /// Waits until the list of the host's addresses changes (`SIO_ADDRESS_LIST_CHANGE`) on a blocking
 /// socket.
 ///
-/// # Errors Windows' error. Then it reports no changes.
+/// # Errors
+/// Windows' error. Then it reports no changes.
 pub(crate) fn wait_for_address_change(socket: &impl AsRawSocket) -> io::Result<()> {
     let mut returned = 0;
     // SAFETY: neither input nor output; the socket blocks, and the call is not overlapped.
@@ -225,7 +231,8 @@ pub(crate) struct ReceiveMessage(LPFN_WSARECVMSG);
 struct Control([u8; 64]);
 
 impl ReceiveMessage {
-    /// # Errors The socket's provider has no such function.
+    /// # Errors
+    /// The socket's provider has no such function.
     pub(crate) fn of(socket: &impl AsRawSocket) -> io::Result<Self> {
         let (id, mut function, mut returned) = (WSAID_WSARECVMSG, None, 0);
         let function_size = size_of::<LPFN_WSARECVMSG>() as u32;
@@ -249,7 +256,8 @@ impl ReceiveMessage {
 
     /// Takes a datagram off a non-blocking socket.
     ///
-    /// # Errors Windows' error: `WouldBlock` when there is none.
+    /// # Errors
+    /// Windows' error: `WouldBlock` when there is none.
     pub(crate) fn call(self, socket: &impl AsRawSocket, buffer: &mut [u8]) -> io::Result<Message> {
         let Some(receive) = self.0 else { return Err(io::ErrorKind::Unsupported.into()) };
         let mut address = SOCKADDR_STORAGE::default();

@@ -5,7 +5,8 @@ use windows_sys::core::PWSTR;
 
 /// The text at a pointer; `None` for a null pointer.
 ///
-/// # Safety The pointer is null or leads to UTF-16 that ends with a zero.
+/// # Safety
+/// The pointer is null or leads to UTF-16 that ends with a zero.
 pub(super) unsafe fn text(pointer: PWSTR) -> Option<String> {
     if pointer.is_null() {
         return None;
@@ -22,7 +23,8 @@ pub(super) unsafe fn text(pointer: PWSTR) -> Option<String> {
 /// The text at a pointer that must be freed with `GlobalFree`; `None` for null and for an empty
 /// text.
 ///
-/// # Safety Like [`text`], and the pointer is not used afterwards.
+/// # Safety
+/// Like [`text`], and the pointer is not used afterwards.
 pub(super) unsafe fn taken(pointer: PWSTR) -> Option<String> {
     // SAFETY: the caller guarantees it.
     let text = unsafe { text(pointer) }?;

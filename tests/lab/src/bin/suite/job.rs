@@ -43,7 +43,8 @@ pub(crate) fn now() -> Instant {
 impl Running {
     /// Starts a job with its own number. Its output goes to a file in that folder.
     ///
-    /// # Errors The program cannot be started, or the file not be made.
+    /// # Errors
+    /// The program cannot be started, or the file not be made.
     pub(crate) fn start(job: &Job, number: usize, logs: &Path) -> io::Result<Self> {
         let mark = format!("{}-{number}", std::process::id());
         let log = logs.join(format!("{}.log", file_name(&job.id)));

@@ -51,7 +51,8 @@ struct Options {
 impl Options {
     /// Reads the words after the program's name.
     ///
-    /// # Errors An unknown word, or an option without its value: the message for the user.
+    /// # Errors
+    /// An unknown word, or an option without its value: the message for the user.
     fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
         let mut built = None;

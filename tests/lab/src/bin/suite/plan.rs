@@ -245,7 +245,8 @@ fn mark(program: &str, test: &str, relay: &str) -> (Need, u32) {
 
 /// The jobs of a selection. The longest come first.
 ///
-/// # Errors A program does not list its tests, or a name in this module matches no test.
+/// # Errors
+/// A program does not list its tests, or a name in this module matches no test.
 pub(crate) fn plan(programs: &[Program], selection: &Selection) -> Result<Vec<Job>, String> {
     let tests: Result<BTreeMap<&str, Vec<String>>, String> =
         programs.iter().map(|program| Ok((program.name.as_str(), program.tests()?))).collect();

@@ -31,7 +31,8 @@ struct Current {
 /// Runs the jobs. Returns whether the run passed. A test that failed runs once more alone, when all
 /// others have ended; if it passes then, it counts as flaky.
 ///
-/// # Errors The results cannot be written.
+/// # Errors
+/// The results cannot be written.
 pub(crate) fn run(jobs: &[Job], options: &Options) -> Result<bool, String> {
     let mut report = Report::new(jobs.len());
     let all: Vec<usize> = (0..jobs.len()).collect();

@@ -144,7 +144,8 @@ fn canary(number: u64) -> [u8; 32] {
 
 /// The bytes at an address.
 ///
-/// # Safety That many bytes are readable there.
+/// # Safety
+/// That many bytes are readable there.
 unsafe fn bytes(at: usize, length: usize) -> Vec<u8> {
     // SAFETY: the caller guarantees it.
     (0..length).map(|n| unsafe { ((at + n) as *const u8).read_volatile() }).collect()
@@ -179,7 +180,8 @@ pub(crate) fn calls(suffix: &str) -> Vec<Call> {
 
 /// Waits until no query for a name with that suffix is pending.
 ///
-/// # Panics One of them does not end, a result was not freed, or a rule was broken.
+/// # Panics
+/// One of them does not end, a result was not freed, or a rule was broken.
 pub(crate) fn finish(suffix: &str) {
     let deadline = Duration::from_secs(10);
     let busy =
