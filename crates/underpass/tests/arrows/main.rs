@@ -2,6 +2,7 @@
 //! and that no modules go round in circles. Lines keep to their width (`width.rs`).
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod headings;
 mod modules;
 mod width;
 

@@ -11,7 +11,7 @@ const WIDTH: usize = 100;
 const DONE: [&str; 2] = ["crates/gateway", "crates/wire"];
 
 /// All files below a folder that count: Rust, manifests, and scripts.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(super) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for path in fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
         let is_code = path.extension().is_some_and(|end| end == "rs" || end == "toml");
         if path.is_dir() {
