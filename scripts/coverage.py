@@ -8,7 +8,15 @@ PARTS = [
     ("stack", ["crates/stack/src/"], 90),
     ("wire", ["crates/wire/src/"], 90),
     ("proxies' dialogs", ["crates/proxy/src/"], 90),
-    ("DNS", ["crates/gateway/src/dns/", "crates/gateway/src/names/", "crates/gateway/src/engine/dns.rs"], 90),
+    (
+        "DNS",
+        [
+            "crates/gateway/src/dns/",
+            "crates/gateway/src/names/",
+            "crates/gateway/src/engine/dns.rs",
+        ],
+        90,
+    ),
     ("engine", ["crates/gateway/src/engine/"], 80),
 ]
 
@@ -39,7 +47,11 @@ def read(lcov):
             key, _, value = record.strip().partition(":")
             if key == "SF":
                 path = os.path.relpath(value)
-                is_test = path.endswith("tests.rs") or "/tests/" in path or any(path.startswith(test) for test in TESTS)
+                is_test = (
+                    path.endswith("tests.rs")
+                    or "/tests/" in path
+                    or any(path.startswith(test) for test in TESTS)
+                )
                 end = 0 if is_test or not os.path.exists(path) else product_lines(path)
                 lines = files.setdefault(path, {})
             elif key == "DA":
@@ -54,12 +66,17 @@ def main():
     failed = False
     print(f"{'part':<18} {'lines':>6} {'reached':>8} {'per cent':>9} {'at least':>9}")
     for name, places, least in PARTS:
-        chosen = {path: lines for path, lines in files.items() if any(path.startswith(place) for place in places)}
+        chosen = {
+            path: lines
+            for path, lines in files.items()
+            if any(path.startswith(place) for place in places)
+        }
         total = sum(len(lines) for lines in chosen.values())
         reached = sum(count > 0 for lines in chosen.values() for count in lines.values())
         share = 100 * reached / total if total else 0
         failed |= share < least
-        print(f"{name:<18} {total:>6} {reached:>8} {share:>9.1f} {least:>9}{'  too few' if share < least else ''}")
+        fault = "  too few" if share < least else ""
+        print(f"{name:<18} {total:>6} {reached:>8} {share:>9.1f} {least:>9}{fault}")
         if "--uncovered" in sys.argv:
             for path, lines in sorted(chosen.items()):
                 missed = [number for number, count in sorted(lines.items()) if count == 0]
