@@ -120,6 +120,7 @@ fn mode_in_words(mode: &str, language: Language) -> &str {
         ("nat", _) => "NAT",
         ("mirrored", Language::Chinese) => "镜像",
         ("bridged", Language::Chinese) => "桥接",
+        ("unknown", Language::Chinese) => "未知",
         _ => mode,
     }
 }
@@ -256,7 +257,7 @@ macro_rules! sentences {
 mod columns;
 mod printable;
 
-pub use columns::{columns, padded};
+pub use columns::{columns, padded, wrapped};
 pub use printable::{printable, printable_json, printable_line};
 
 pub mod command;

@@ -65,6 +65,8 @@ sentences! {
     /// A state of a relay: it is started again soon.
     WAITING: "waiting", "等待重启";
     /// Of the mode.
+    MODE_NAME: "{mode}", "{mode} 模式";
+    /// Of the mode.
     NOT_KNOWN_YET: "not known yet", "尚未得知";
     /// Of the TAP. `way`: `WAY_MTU`, or nothing.
     DEVICE:

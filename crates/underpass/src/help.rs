@@ -9,7 +9,7 @@ use messages::help::{example, note, of};
 use messages::{Language, Sentence, columns, usage as words};
 
 /// Columns of a page.
-const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 /// Specifications up to here have their text beside them, longer ones below.
 const BESIDE: usize = 26;
@@ -298,46 +298,11 @@ fn rows(table: Vec<(String, String)>) -> Vec<String> {
     table.into_iter().map(line).collect()
 }
 
-/// A text in lines of at most [`WIDTH`] columns, each after as many spaces as `indent`. Chinese has
-/// no spaces: a line may end after any of its characters, but none begins with punctuation.
+/// A text in lines of at most [`WIDTH`] columns, each after as many spaces as `indent`.
 fn wrapped(text: &str, indent: usize) -> String {
-    let room = WIDTH - indent;
-    let mut lines = vec![String::new()];
-    for piece in pieces(text) {
-        let Some(line) = lines.last_mut() else { continue };
-        if !line.is_empty() && columns(line) + columns(piece.trim_end()) > room {
-            lines.push(piece.trim_start().to_owned());
-        } else {
-            line.push_str(piece);
-        }
-    }
     let margin = " ".repeat(indent);
-    let lines = lines.iter().map(|line| format!("{margin}{}", line.trim_end()));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// The pieces after which a line may end.
-fn pieces(text: &str) -> Vec<&str> {
-    let is_wide = |letter: char| columns(letter.encode_utf8(&mut [0; 4])) > 1;
-    let closes = |letter: char| "，。；：、）”？！】》".contains(letter);
-    let opens = |letter: char| "（“【《[(".contains(letter);
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    let mut letters = text.char_indices().peekable();
-    while let Some((_, letter)) = letters.next() {
-        let Some((next_at, next)) = letters.peek().copied() else { break };
-        let is_end = if letter == ' ' {
-            next != ' '
-        } else {
-            (is_wide(letter) || is_wide(next)) && next != ' ' && !closes(next) && !opens(letter)
-        };
-        if is_end {
-            pieces.push(&text[start..next_at]);
-            start = next_at;
-        }
-    }
-    pieces.push(&text[start..]);
-    pieces
+    let lines = messages::wrapped(text, WIDTH - indent);
+    lines.iter().map(|line| format!("{margin}{line}")).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

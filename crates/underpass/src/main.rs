@@ -30,7 +30,7 @@ use gateway::wsl_exe::Stream;
 use gateway::{Placement, Settings, Status};
 use messages::{Text, command as words, printable, printable_json};
 use reach::reaches_without_tunnel;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -286,7 +286,8 @@ fn status(options: &StatusOptions) -> anyhow::Result<()> {
     if options.json {
         return print_json(&(serde_json::to_string_pretty(&status)? + "\n"));
     }
-    print(&show::status(&status, voice::language()))
+    let screen = io::stdout().is_terminal().then_some(help::WIDTH);
+    print(&show::status(&status, voice::language(), screen))
 }
 
 /// A text for people to standard output, which may be a terminal.

@@ -4,7 +4,9 @@ use gateway::Status;
 use gateway::status::{
     GatewayState, KeepAlive, KeepAliveState, ProcessPrivileges, RelayStatus, TapStatus, ViaStatus,
 };
-use messages::{Language, Sentence, Text, columns, command, padded, reasons, status as words};
+use messages::{
+    Language, Sentence, Text, columns, command, padded, reasons, status as words, wrapped,
+};
 use std::fmt::Write as _;
 
 /// All that `underpass up` says when traffic can flow, a line each.
@@ -28,15 +30,21 @@ fn mode_line(mode: &str) -> Option<&'static Sentence> {
     }
 }
 
-/// The whole status, a line a subject.
-pub(crate) fn status(status: &Status, language: Language) -> String {
+/// The whole status, a line a subject. On a screen of `screen` columns, long lines continue below
+/// their beginning.
+pub(crate) fn status(status: &Status, language: Language, screen: Option<usize>) -> String {
     let lines = Words { language }.lines(status);
     let labels: Vec<String> = lines.iter().map(|(label, _)| label.text().say(language)).collect();
     let width = labels.iter().map(|label| columns(label)).max().unwrap_or_default().max(9) + 1;
     let margin = format!("\n{}", " ".repeat(width));
-    labels.iter().zip(&lines).fold(String::new(), |mut text, (label, (_, line))| {
+    let below = |line: &str| match screen {
+        Some(screen) => wrapped(line, screen.saturating_sub(width)).join(&margin),
+        None => line.to_owned(),
+    };
+    labels.iter().zip(&lines).fold(String::new(), |mut text, (label, (_, value))| {
+        let value = value.lines().map(below).collect::<Vec<_>>().join(&margin);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}{}", padded(label, width), line.replace('\n', &margin));
+        let _ = writeln!(text, "{}{value}", padded(label, width));
         text
     })
 }
@@ -73,7 +81,7 @@ impl Words {
         let mode = if status.mode.is_empty() {
             self.word(&words::NOT_KNOWN_YET)
         } else {
-            status.mode.clone()
+            self.say(&words::MODE_NAME.with("mode", &status.mode))
         };
         let mut lines = vec![(&words::STATE, self.state(status)), (&words::MODE, mode)];
         if let Some(tap) = &status.tap {
@@ -412,7 +420,7 @@ mod tests {
     #[test]
     fn a_chinese_status_has_no_english_sentence_and_its_columns_stand_below_each_other() {
         let status: Status = serde_json::from_str(SAMPLE).unwrap();
-        let text = super::status(&status, Language::Chinese);
+        let text = super::status(&status, Language::Chinese, None);
         let values: Vec<&str> = text
             .lines()
             .filter(|line| !line.starts_with(' '))
@@ -431,8 +439,25 @@ mod tests {
             ("hello", "中继程序在 10 秒内没有完成握手"),
             ("goes through", "代理不可用：代理关闭了连接，没有任何应答"),
             ("ready", "就绪"),
+            (" nat", "网络模式  NAT 模式"),
         ] {
             assert!(!text.contains(english) && text.contains(chinese), "{chinese}: {text}");
+        }
+    }
+
+    #[test]
+    fn on_a_screen_long_lines_continue_below_their_beginning() {
+        let status: Status = serde_json::from_str(SAMPLE).unwrap();
+        for language in [Language::English, Language::Chinese] {
+            let whole = super::status(&status, language, None);
+            let narrow = super::status(&status, language, Some(60));
+            assert!(whole.lines().any(|line| columns(line) > 60), "{whole}");
+            assert!(narrow.lines().all(|line| columns(line) <= 60), "{narrow}");
+            let text = |shown: &str| shown.replace([' ', '\n'], "");
+            assert_eq!(text(&narrow), text(&whole));
+            let labels =
+                |shown: &str| shown.lines().filter(|line| !line.starts_with("   ")).count();
+            assert_eq!(labels(&narrow), labels(&whole), "{narrow}");
         }
     }
 

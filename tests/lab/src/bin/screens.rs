@@ -159,11 +159,15 @@ fn tunnel(lab: &mut Lab, folder: &Path) -> Outcome<()> {
     ] {
         let _done = lab.run(Place::Wsl, words)?;
     }
-    let status = tunnel.command(&["status"])?;
+    // On a terminal, as people see it.
+    let runtime_dir = format!("UNDERPASS_RUNTIME_DIR={}", tunnel.runtime_dir().display());
+    let command = format!("{} status", programs_folder().join("underpass").display());
+    let on_terminal = ["env", &runtime_dir, "script", "-qec", &command, "/dev/null"];
+    let status = lab.run(Place::Wsl, &on_terminal)?;
     if !status.succeeded() {
         return Err(format!("underpass status: {status:?}").into());
     }
-    fs::write(folder.join("status.ansi"), plain_paths(&status.stdout, &[]))?;
+    fs::write(folder.join("status.ansi"), status.stdout.replace('\r', ""))?;
     Ok(())
 }
 
