@@ -41,6 +41,7 @@ super::reasons! {
     "no change was reported within {1} s" => "{1} 秒内没有报告任何变化";
     "a change was reported" => "已报告一次变化";
     "no address of this kind is known: give one with {1}" => "没有这类地址：请用 {1} 指定";
+    "{1} of {2} {3} succeed: {4}" => "成功 {1} 次（共 {2} 次）：{3}；失败原因：{4}";
     "{1} of {2} {3} succeed" => "成功 {1} 次（共 {2} 次）：{3}";
     "connections" => "连接";
     "answers of nameservers" => "DNS 服务器的应答";

@@ -8,12 +8,13 @@ use super::report::Finding;
 use crate::reach::reaches_without_tunnel;
 use anyhow::Context as _;
 use clap::ValueEnum;
-use doctor::facts::{Lookup, Outcome, Transport};
+use doctor::facts::{Lookup, Outcome, Transport, Why};
 use gateway::config::ncsi_target;
 use gateway::status::GatewayState;
 use gateway::{Placement, Status, control, host};
 use probe::{dns, icmp, tcp, trace};
 use proxy::{Host, Target};
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
@@ -395,7 +396,10 @@ impl Setup {
             [udp, tcp] => Finding::yes(format!("{} resolves by UDP and TCP", self.public_name))
                 .figure("udp_ms", udp as f64)
                 .figure("tcp_ms", tcp as f64),
-            _ => Finding::no(format!("{} does not resolve: {findings:?}", self.public_name)),
+            _ => {
+                let why = each_once(findings.iter().filter_map(unanswered));
+                Finding::no(format!("{} does not resolve: {why}", self.public_name))
+            }
         };
         Ok(finding.note("path", path))
     }
@@ -542,6 +546,30 @@ fn answer_ms(answer: &Lookup) -> Option<u64> {
     }
 }
 
+/// Why a question has no answer with addresses.
+fn unanswered(answer: &Lookup) -> Option<String> {
+    match answer {
+        Lookup::NotTried | Lookup::Addresses { .. } => None,
+        Lookup::NoSuchName { .. } => Some("no such name".to_owned()),
+        Lookup::ServerError { code } => Some(code.clone()),
+        Lookup::Failed { why, detail } => Some(failure(*why, detail)),
+    }
+}
+
+/// The words that came with a failure, or those for its kind where none came.
+fn failure(why: Why, detail: &str) -> String {
+    match (detail.trim(), why) {
+        ("", Why::TimedOut) => "timed out".to_owned(),
+        ("", _) => "failed".to_owned(),
+        (detail, _) => detail.to_owned(),
+    }
+}
+
+/// A list in which nothing stands twice.
+fn each_once(reasons: impl Iterator<Item = String>) -> String {
+    reasons.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+}
+
 /// Whether one of several tries worked; skipped where there was none.
 fn any(outcomes: Vec<Outcome>, what: &str, option: &str) -> Finding {
     let times: Vec<u64> = outcomes
@@ -559,7 +587,13 @@ fn any(outcomes: Vec<Outcome>, what: &str, option: &str) -> Finding {
     let words = format!("{} of {} {what} succeed", times.len(), outcomes.len());
     match times.iter().min() {
         Some(best) => Finding::yes(words).figure("best_ms", *best as f64),
-        None => Finding::no(format!("{words}: {outcomes:?}")),
+        None => {
+            let failures = outcomes.iter().filter_map(|outcome| match outcome {
+                Outcome::Failed { why, detail } => Some(failure(*why, detail)),
+                Outcome::NotTried | Outcome::Ok { .. } => None,
+            });
+            Finding::no(format!("{words}: {}", each_once(failures)))
+        }
     }
 }
 
@@ -567,7 +601,6 @@ fn any(outcomes: Vec<Outcome>, what: &str, option: &str) -> Finding {
 mod tests {
     use super::super::report;
     use super::*;
-    use doctor::facts::Why;
 
     #[test]
     fn one_success_is_enough_and_without_a_try_the_item_is_skipped() {
@@ -575,7 +608,18 @@ mod tests {
         let found =
             any(vec![failed(), Outcome::Ok { ms: 9 }, Outcome::Ok { ms: 4 }], "pings", "--outside");
         assert_eq!((found.outcome, found.figures["best_ms"]), (report::Outcome::Yes, 4.0));
-        assert_eq!(any(vec![failed()], "pings", "--outside").outcome, report::Outcome::No);
+        let refused = || {
+            let detail = "Connection refused (os error 111)".to_owned();
+            Outcome::Failed { why: Why::Refused, detail }
+        };
+        let none = any(vec![refused(), failed(), refused()], "pings", "--outside");
+        assert_eq!(
+            (none.outcome, none.detail.as_str()),
+            (
+                report::Outcome::No,
+                "0 of 3 pings succeed: Connection refused (os error 111), timed out"
+            )
+        );
         let skipped = any(Vec::new(), "pings", "--outside");
         assert!(
             skipped.outcome == report::Outcome::Skipped && skipped.detail.contains("--outside"),

@@ -12,6 +12,12 @@ use std::time::Duration;
 /// not change it.
 pub(crate) const VERSION: u32 = 1;
 
+/// Columns of an item's name: the longest is `tcp-traceroute`.
+const ITEM: usize = 16;
+
+/// Columns of an outcome.
+const OUTCOME: usize = 9;
+
 /// The outcome of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -118,15 +124,15 @@ impl Report {
                 Outcome::No => words::NO.text(),
                 Outcome::Skipped => words::SKIPPED.text(),
             };
-            let outcome = padded(&outcome.say(language), 9);
+            let outcome = padded(&outcome.say(language), OUTCOME);
             let detail = reasons::in_words(&row.finding.detail, language);
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{:<14}{outcome}{detail}", row.item);
+            let _ = writeln!(text, "{:<ITEM$}{outcome}{detail}", row.item);
             let figures = row.finding.figures.iter().map(|(name, value)| format!("{name} {value}"));
             let notes = row.finding.notes.iter().map(|(name, value)| format!("{name} {value}"));
             let all: Vec<String> = figures.chain(notes).collect();
             if !all.is_empty() {
-                let _ = writeln!(text, "{:<23}{}", "", all.join(", "));
+                let _ = writeln!(text, "{:margin$}{}", "", all.join(", "), margin = ITEM + OUTCOME);
             }
         }
         text
@@ -181,7 +187,7 @@ mod tests {
         assert_eq!(failures, [false, false, true]);
         let text = report(Outcome::No).text(Language::English);
         assert!(
-            text.contains("pipe          NO       it is so\n")
+            text.contains("pipe            NO       it is so\n")
                 && text.contains("up_mbit 12.3, path raw-query"),
             "{text}"
         );
