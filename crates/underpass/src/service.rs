@@ -61,7 +61,7 @@ pub(crate) fn install(distro: &str) -> anyhow::Result<()> {
         Path::new(BOOTED).is_dir(),
         "systemd is not running in this distro: write `systemd=true` under `[boot]` in \
          /etc/wsl.conf, then run `wsl --shutdown`; or let Windows start the tunnel at logon \
-         (scripts/install.ps1)"
+         (install.ps1)"
     );
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     ensure!(
@@ -100,15 +100,15 @@ pub(crate) fn remove() -> anyhow::Result<()> {
     systemctl(&["daemon-reload"])
 }
 
-/// The state of the service in systemd, such as `active` or `failed`; `not installed` without a
-/// unit.
+/// The state of the service in systemd, such as `active` or `failed`.
 ///
 /// # Errors
-/// systemd cannot be asked.
+/// There is no unit, or systemd cannot be asked.
 pub(crate) fn state() -> anyhow::Result<String> {
-    if written()?.is_none() {
-        return Ok("not installed".to_owned());
-    }
+    ensure!(
+        written()?.is_some(),
+        "the service is not installed: `underpass service install` installs it"
+    );
     let asked = systemctl_with(&["is-active", NAME]).context("systemctl cannot be run")?;
     Ok(String::from_utf8_lossy(&asked.stdout).trim().to_owned())
 }

@@ -19,15 +19,17 @@ super::reasons! {
         "已有 {1} 秒没有隧道在运行：启动失败的原因见辅助发行版的 /var/log/underpass.log；在其他发\
          行版中请用 `underpass up` 启动";
     "systemd is not running in this distro: write `systemd=true` under `[boot]` in /etc/wsl.conf, \
-     then run `wsl --shutdown`; or let Windows start the tunnel at logon (scripts/install.ps1)" =>
+     then run `wsl --shutdown`; or let Windows start the tunnel at logon (install.ps1)" =>
         "此发行版没有运行 systemd：请在 /etc/wsl.conf 的 `[boot]` 下写 `systemd=true`，再执行 \
-         `wsl --shutdown`；或者让 Windows 在登录时启动隧道（scripts/install.ps1）";
+         `wsl --shutdown`；或者让 Windows 在登录时启动隧道（install.ps1）";
     "--distro '{1}' is not the name of a distro: see `wsl --list`" =>
         "--distro “{1}”不是发行版的名称：请查看 `wsl --list`";
     "{1} exists and was not written by this command: look at it, and remove it if it is not \
      needed" =>
         "{1} 已经存在，且不是由本命令写入的：请先查看，不需要时再删除";
     "the service is not installed: {1} does not exist" => "服务没有安装：{1} 不存在";
+    "the service is not installed: `underpass service install` installs it" =>
+        "服务没有安装：可用 `underpass service install` 安装";
     "{1} was not written by this command and is left unchanged" =>
         "{1} 不是由本命令写入的，保持不变";
     "{1} cannot be removed: run this as root" => "无法删除 {1}：请以 root 身份运行";
