@@ -83,7 +83,11 @@ impl RelayCommand {
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// There is no such program.
-    #[error("the relay program {} was not found: give its path with --relay", .program.display())]
+    #[error(
+        "the relay program {} was not found: give its path with --relay; the helper distro and \
+         scripts/static-cargo have one beside `underpass`",
+        .program.display()
+    )]
     NotFound {
         /// The program.
         program: PathBuf,

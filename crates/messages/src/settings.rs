@@ -614,7 +614,7 @@ sentences! {
         "a file of the distro's own, immutable (chattr +i)",
         "发行版自己的文件，不可修改（chattr +i）";
     /// Windows cannot be asked, or does not answer. `what`: for what; `why`: what came.
-    NOT_ASKED: "{what} is unknown: {why}", "无法得知{what}：{why}";
+    NOT_ASKED: "cannot determine {what}: {why}", "无法得知{what}：{why}";
     /// The three that are asked for.
     WHAT_WSLCONFIG:
         "the location of .wslconfig (set it with --wslconfig)",

@@ -1,8 +1,10 @@
 //! Reasons that the gateway reports.
 
 super::reasons! {
-    "the relay program {1} was not found: give its path with --relay" =>
-        "找不到中继程序 {1}：请用 --relay 指定路径";
+    "the relay program {1} was not found: give its path with --relay; the helper distro and \
+     scripts/static-cargo have one beside `underpass`" =>
+        "找不到中继程序 {1}：请用 --relay 指定路径；辅助发行版中，以及 scripts/static-cargo 构建出\
+         的 `underpass` 旁边都有这个程序";
     "the relay program {1} is not executable: check the file's permissions (chmod +x); for a \
      Windows program also that neither its access rights nor a Windows policy (AppLocker) forbid \
      it, or give another path with --relay" =>
