@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::built::{BINFMT, programs};
+use crate::leftovers;
 use crate::marked;
 use crate::run::{Finished, Process, in_namespace, plain};
 use crate::topology::{Lab, Place};
@@ -217,10 +218,17 @@ impl Interop {
     /// Removes the entry from the kernel's list, as systemd-binfmt does in some distros.
     ///
     /// # Panics
-    /// The kernel does not remove it.
+    /// The kernel does not remove it, or has another entry that starts Windows programs.
     pub fn forget_entry(&self) {
         let file = Path::new(BINFMT).join(&self.entry);
         fs::write(&file, "-1").unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let others = entries_for_windows_programs();
+        assert!(
+            others.is_empty(),
+            "the kernel still starts Windows programs, by {others:?} in {BINFMT}: another run of \
+             tests uses these entries, or left them when it was killed; to remove one, write -1 to \
+             its file"
+        );
     }
 
     /// The process of the host's half.
@@ -252,6 +260,58 @@ impl Drop for Interop {
         let _ = marked::end("WINEPREFIX", &self.folder.join("prefix").display().to_string());
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The entry that WSL makes for itself in the kernel's list (`WSLInterop`), in a test whose gateway
+/// writes it. A drop removes it; the next lab removes that of a test that was killed.
+#[derive(Debug)]
+pub struct WslEntry {
+    mark: PathBuf,
+}
+
+impl WslEntry {
+    /// `None` if the kernel has such an entry: this machine is a WSL, whose entry no test changes.
+    ///
+    /// # Panics
+    /// The folder that marks the entry cannot be made.
+    #[must_use]
+    pub fn claim() -> Option<Self> {
+        leftovers::sweep();
+        if Self::file().exists() {
+            return None;
+        }
+        let mark = leftovers::mark_wsl_entry();
+        Some(Self { mark: mark.unwrap_or_else(|error| panic!("the mark of an entry: {error}")) })
+    }
+
+    /// The file in which the kernel shows it.
+    #[must_use]
+    pub fn file() -> PathBuf {
+        Path::new(BINFMT).join(leftovers::WSL_ENTRY)
+    }
+
+    /// Removes it from the kernel's list, if it is there.
+    pub fn remove(&self) {
+        leftovers::unregister(&Self::file());
+    }
+}
+
+impl Drop for WslEntry {
+    fn drop(&mut self) {
+        self.remove();
+        // The next lab removes it otherwise.
+        let _ = fs::remove_dir(&self.mark);
+    }
+}
+
+/// The names of the kernel's entries, switched on, for files that begin with `MZ`.
+fn entries_for_windows_programs() -> Vec<String> {
+    let entries = fs::read_dir(BINFMT).into_iter().flatten().flatten();
+    let for_windows = entries.filter(|entry| {
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        text.starts_with("enabled") && text.lines().any(|line| line.starts_with("magic 4d5a"))
+    });
+    for_windows.map(|entry| entry.file_name().display().to_string()).collect()
 }
 
 /// `%LOCALAPPDATA%` in a prefix. Wine 10 names the profile after the account that runs it, which is

@@ -3,7 +3,7 @@
 
 use lab::addresses::SERVER;
 use lab::built::{self, programs};
-use lab::interop::{Interop, host_relays};
+use lab::interop::{Interop, WslEntry, host_relays};
 use lab::scene::{PATIENCE, Scratch, cut_off_lab, http_status, web_server, windows_lab};
 use lab::tunnel::send_signal;
 use lab::wine::newest_wine;
@@ -212,30 +212,16 @@ fn a_windows_program_is_reported_if_the_kernel_has_no_entry_and_this_is_not_a_ws
     assert!(tunnel.complained().contains("exec format error"), "{}", tunnel.complained());
 }
 
-/// The file in which the kernel shows WSL's own entry.
-const WSL_ENTRY: &str = "/proc/sys/fs/binfmt_misc/WSLInterop";
-
-/// WSL's own entry in the kernel's list, written by a gateway; a drop removes it.
-struct WslEntry;
-
-impl Drop for WslEntry {
-    fn drop(&mut self) {
-        // It may not have been written.
-        let _ = fs::write(WSL_ENTRY, "-1");
-    }
-}
-
 #[test]
 fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
-    if fs::exists(WSL_ENTRY).unwrap_or(false) {
+    let Some(entry) = WslEntry::claim() else {
         let _ = writeln!(
             std::io::stderr(),
             "skipped: this is a WSL, and a test must not change its own entry"
         );
         return;
-    }
+    };
     let Some((lab, interop)) = windows_lab() else { return };
-    let entry = WslEntry;
     let _web = web_server(&lab);
     let relay = built::windows_relay().display().to_string();
     let scratch = Scratch::new();
@@ -254,8 +240,7 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
     tunnel.wait_up();
     assert_eq!(http_status(&lab, Place::Wsl, SERVER), "200");
     // Again, while it runs.
-    drop(entry);
-    let entry = WslEntry;
+    entry.remove();
     send_signal(host_relays(&lab)[0], "KILL");
     assert!(
         until(PATIENCE, || tunnel.status()["relays"][0]["restarts"].as_u64() >= Some(1)),
@@ -273,7 +258,7 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
         tunnel.complained()
     );
     // And switched off: registering another of its name would fail (EEXIST).
-    let written = fs::write(WSL_ENTRY, "0");
+    let written = fs::write(WslEntry::file(), "0");
     assert!(written.is_ok(), "{written:?}");
     send_signal(host_relays(&lab)[0], "KILL");
     assert!(
@@ -287,7 +272,7 @@ fn the_kernels_entry_for_windows_programs_is_written_again_when_it_is_gone() {
         tunnel.status()
     );
     complains(&tunnel, &["entry for Windows programs is switched off"]);
-    assert!(fs::read_to_string(WSL_ENTRY).is_ok_and(|entry| entry.starts_with("enabled")));
+    assert!(fs::read_to_string(WslEntry::file()).is_ok_and(|entry| entry.starts_with("enabled")));
     drop((tunnel, entry));
 }
 
