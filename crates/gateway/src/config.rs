@@ -3,6 +3,7 @@
 
 use crate::dns::rebind::{Domain, NoDomain};
 use crate::limits::MAX_LANES;
+use crate::links::LinkWish;
 use crate::publish::{default_folder, has_shared_folder};
 use crate::relay_command::{RelayCommand, Whose};
 use crate::tap::OffloadWish;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub placement: Placement,
     /// How many relays run.
     pub lanes: usize,
+    /// The links to them.
+    pub link: LinkWish,
     /// The device's name.
     pub tap: String,
     /// Its MTU: bytes of the largest IP packet. `None`: the largest for TCP, and the MTU of the
@@ -103,6 +106,8 @@ pub struct Choices {
     pub relay_arg: Option<Vec<OsText>>,
     /// How many relays run.
     pub lanes: Option<usize>,
+    /// The links to them.
+    pub link: Option<LinkWish>,
     /// The device's name.
     pub tap: Option<String>,
     /// Its MTU.
@@ -262,6 +267,7 @@ impl Choices {
             relay: self.relay.or(below.relay),
             relay_arg: self.relay_arg.or(below.relay_arg),
             lanes: self.lanes.or(below.lanes),
+            link: self.link.or(below.link),
             tap: self.tap.or(below.tap),
             mtu: self.mtu.or(below.mtu),
             subnet: self.subnet.or(below.subnet),
@@ -314,6 +320,7 @@ impl Choices {
             relay: RelayCommand { program, args, file: Whose::Given },
             placement,
             lanes,
+            link: self.link.unwrap_or_default(),
             tap: self.tap.unwrap_or_else(|| "underpass0".to_owned()),
             mtu: self.mtu,
             subnet: self.subnet,
@@ -363,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_file_may_say_everything_and_options_go_over_it() {
-        let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\ntap = 't0'\nmtu = 1500\n\
+        let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\nlink = 'tcp'\ntap = 't0'\nmtu = 1500\n\
                     subnet = '10.1.2.16/28'\nno-host-loopback = true\nhost-ports = [8080, 53]\n\
                     rebind-domain-ok = ['corp.test']\n\
                     udp-filtering = 'endpoint-independent'\nno-offload = true\n\
@@ -380,6 +387,7 @@ mod tests {
         };
         assert_eq!((settings.relay, settings.placement), (relay, Placement::AsItLies));
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (2, Some(9000), "t0"));
+        assert_eq!(settings.link, LinkWish::Tcp);
         assert_eq!(
             (settings.host_access, settings.offload),
             (HostAccess::Only(vec![8080, 53]), OffloadWish::Off)
@@ -409,6 +417,7 @@ mod tests {
         assert_eq!((settings.lanes, settings.mtu, settings.tap.as_str()), (1, None, "underpass0"));
         assert_eq!((settings.host_access, settings.offload), (HostAccess::All, OffloadWish::Auto));
         assert_eq!(settings.udp_filtering.0, Filtering::AddressDependent);
+        assert_eq!(settings.link, LinkWish::Auto);
         assert_eq!(settings.relay.program, PathBuf::from("underpass-relay"));
         assert_eq!((settings.placement, settings.via), (Placement::OnWindowsDisk, None));
     }
@@ -420,6 +429,8 @@ mod tests {
         let error =
             toml::from_str::<Choices>("udp-filtering = 'full-cone'\n").unwrap_err().to_string();
         assert!(error.contains("give address-dependent or endpoint-independent"), "{error}");
+        let error = toml::from_str::<Choices>("link = 'udp'\n").unwrap_err().to_string();
+        assert!(error.contains("give auto, stdio, tcp or vsock"), "{error}");
     }
 
     #[test]

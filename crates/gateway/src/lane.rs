@@ -2,7 +2,14 @@
 //! again after growing waits when it has ended. It moves frames, whose meaning only the engine
 //! knows. It knows no packet and no process.
 
-use crate::limits::{BACK_OFF, HEALTHY_AFTER, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, STAGING};
+mod by_link;
+mod linking;
+
+use self::by_link::ByLink;
+use self::linking::{Linking, Step};
+use crate::limits::{
+    BACK_OFF, BackOff, HEALTHY_AFTER, LANE_TURN, LAST_BACK_OFF_AFTER_HELLO, STAGING,
+};
 use crate::log_budget::LogBudget;
 use crate::relays::{Relay, RelayEnd, RelayEndCause, Relays, Starting};
 use std::future::Future;
@@ -10,11 +17,10 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wire::frame::VERSION;
 use wire::limits::ASLEEP_AFTER;
 use wire::session::{Counters, Silent, Source};
-use wire::{Capabilities, Decoder, Frame, FrameError, Hello, Role, Session, Violation};
+use wire::{Capabilities, Decoder, Frame, FrameError, Hello, LinkKind, Role, Session, Violation};
 
 /// Why a relay is given up.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +44,14 @@ pub enum LaneError {
     /// It hangs.
     #[error("the relay hangs: {0}")]
     Silent(#[from] Silent),
+    /// The link to it broke, and not the relay.
+    #[error("the link to the relay ({kind}) broke: {source}")]
+    Link {
+        /// Which.
+        kind: LinkKind,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The pipe to it broke.
     #[error("the pipe to the relay broke: {0}")]
     Pipe(io::Error),
@@ -58,7 +72,7 @@ impl From<FrameError> for LaneError {
 pub(crate) enum Turn {
     /// There is nothing that the engine must know.
     Quiet,
-    /// Its next relay is being started, and the next pass must wait for it.
+    /// Its next relay is being started, or a link to it made. The next pass must wait for it.
     Starting,
     /// Most of many flows are gone.
     Ebbed,
@@ -80,7 +94,10 @@ enum LaneState {
 
 /// A relay that runs, and the session with it.
 pub(crate) struct Running {
+    lane: usize,
     relay: Relay,
+    /// The link, once one is up.
+    link: Option<ByLink>,
     decoder: Decoder,
     pub(crate) session: Session,
     staging: Vec<u8>,
@@ -113,6 +130,7 @@ pub(crate) struct Lane {
     relays: Relays,
     hello: Hello,
     state: LaneState,
+    pub(crate) linking: Linking,
     /// Failed starts in a row.
     failures: u32,
     /// The longest wait before the next start, by how far the last relay came.
@@ -130,7 +148,8 @@ impl Lane {
                 | Capabilities::ECHO6
                 | Capabilities::UDP
                 | Capabilities::DNS
-                | Capabilities::CHANGES,
+                | Capabilities::CHANGES
+                | Capabilities::LINK,
             max_flows: limits.flows,
             max_binds: limits.binds,
             build: concat!("underpass ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -140,6 +159,7 @@ impl Lane {
             relays,
             hello,
             state: LaneState::Starting(first),
+            linking: Linking::default(),
             failures: 0,
             longest_wait: BACK_OFF.longest,
             restarts: 0,
@@ -152,7 +172,9 @@ impl Lane {
         self.longest_wait = BACK_OFF.longest;
         let hello_by = now + relay.patience;
         self.state = LaneState::Running(Box::new(Running {
+            lane: self.index,
             relay,
+            link: None,
             decoder: Decoder::default(),
             session: Session::new(Role::Gateway, self.hello.clone(), now),
             staging: Vec::new(),
@@ -168,6 +190,16 @@ impl Lane {
         self.running_mut()
             .map(|running| &mut running.session)
             .filter(|session| session.peer().is_some())
+    }
+
+    /// The link that carries all frames, if one does.
+    pub(crate) fn link(&self) -> Option<LinkKind> {
+        match &self.state {
+            LaneState::Running(running) => {
+                running.link.as_ref().filter(|link| link.carries()).map(|link| link.kind)
+            }
+            LaneState::Starting(_) | LaneState::Ending(_) | LaneState::Waiting(_) => None,
+        }
     }
 
     /// The session with a relay, also before its hello.
@@ -199,7 +231,10 @@ impl Lane {
     /// reaped.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.state {
-            LaneState::Running(running) => Some(running.next_deadline()),
+            LaneState::Running(running) => {
+                let others = [self.linking.next_deadline(), running.break_deadline()];
+                others.into_iter().flatten().chain([running.next_deadline()]).min()
+            }
             LaneState::Starting(_) | LaneState::Ending(_) => None,
             LaneState::Waiting(until) => Some(*until),
         }
@@ -215,6 +250,13 @@ impl Lane {
                 }
                 if running.hello_deadline().is_some_and(|deadline| deadline <= now) {
                     return self.end_relay(now, Why::NoHello);
+                }
+                if let Some(error) = running.broken_link(now) {
+                    return self.end_relay(now, Why::Known(error));
+                }
+                if self.linking.is_due(now) {
+                    self.linking.tries(self.relays.link(self.index));
+                    return Turn::Starting;
                 }
                 if running.session.next_deadline() > now {
                     return Turn::Quiet;
@@ -263,7 +305,10 @@ impl Lane {
             return Turn::Quiet;
         }
         let LaneState::Running(running) = &mut self.state else { return Turn::Quiet };
-        match running.read(cx, now, &mut act) {
+        while let Some(step) = self.linking.poll(cx, now) {
+            running.take_step(step, now);
+        }
+        match running.read(cx, now, &mut self.linking, &mut act) {
             Ok(()) => Turn::Quiet,
             Err(why) => {
                 // The next pass must wait for its end.
@@ -281,7 +326,7 @@ impl Lane {
         source: &mut impl Source,
     ) -> Turn {
         let LaneState::Running(running) = &mut self.state else { return Turn::Quiet };
-        let why = match running.write(cx, source) {
+        let why = match running.write(cx, now, source) {
             Ok(()) => return Turn::Quiet,
             // Its end, which follows, shows why it reads no more.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Why::Gone,
@@ -305,6 +350,12 @@ impl Lane {
         if said_hello {
             self.longest_wait = LAST_BACK_OFF_AFTER_HELLO;
         }
+        self.linking.stop();
+        // Another cause than the relay's own end may lie in the link.
+        if let (Some(link), Why::Known(error)) = (&running.link, &why) {
+            let lived = now.saturating_duration_since(link.since);
+            self.linking.broke(now, link.kind, lived, error);
+        }
         let counters = running.session.counters();
         let age = now.saturating_duration_since(running.since);
         let (cause, known) = match why {
@@ -312,13 +363,13 @@ impl Lane {
             Why::NoHello => (RelayEndCause::NoHello, None),
             Why::Known(error) => (RelayEndCause::Known, Some(error)),
         };
-        let mut relay = running.relay;
+        let Running { mut relay, link, .. } = *running;
         drop(relay.input.take());
         let ended = self.relays.end(self.index, RelayEnd { cause, said_hello, age });
         self.state = LaneState::Ending(Box::pin(async move {
             let reported = ended.await.ok().flatten();
             // Kept until now, so that the relay does not end because its output is closed.
-            drop(relay);
+            drop((relay, link));
             known.unwrap_or_else(|| {
                 LaneError::Process(reported.unwrap_or_else(|| UNANSWERED.to_owned()))
             })
@@ -334,7 +385,8 @@ impl Lane {
 
     /// Plans the next start: the first at once, later ones after waits that double.
     fn wait(&mut self, now: Instant) {
-        let wait = back_off(self.failures, self.longest_wait);
+        let waits = BackOff { longest: self.longest_wait, ..BACK_OFF };
+        let wait = back_off(self.failures, waits);
         self.failures = self.failures.saturating_add(1);
         self.state = LaneState::Waiting(now + wait);
     }
@@ -353,10 +405,10 @@ enum Why {
     Known(LaneError),
 }
 
-fn back_off(failures: u32, longest: Duration) -> Duration {
+fn back_off(failures: u32, waits: BackOff) -> Duration {
     match failures {
         0 => Duration::ZERO,
-        n => BACK_OFF.first.saturating_mul(1 << (n - 1).min(16)).min(longest),
+        n => waits.first.saturating_mul(1 << (n - 1).min(16)).min(waits.longest),
     }
 }
 
@@ -377,23 +429,19 @@ impl Running {
         &mut self,
         cx: &mut Context<'_>,
         now: Instant,
+        linking: &mut Linking,
         act: &mut impl FnMut(&mut Session, Frame<'_>),
     ) -> Result<(), Why> {
+        self.watch_standard_stream(cx)?;
         let mut turn = 0;
         while turn < LANE_TURN {
-            let mut space = ReadBuf::new(self.decoder.space());
-            match Pin::new(&mut self.relay.output).poll_read(cx, &mut space) {
+            let n = match self.poll_read(cx, now) {
                 Poll::Pending => return Ok(()),
-                Poll::Ready(Err(error)) => return Err(Why::Known(LaneError::Pipe(error))),
-                Poll::Ready(Ok(())) => {}
-            }
-            let n = space.filled().len();
-            if n == 0 {
-                return Err(Why::Gone);
-            }
+                Poll::Ready(read) => read?,
+            };
             turn += n;
             self.decoder.filled(n);
-            self.act_on_frames(now, act).map_err(Why::Known)?;
+            self.act_on_frames(now, linking, act).map_err(Why::Known)?;
         }
         cx.waker().wake_by_ref();
         Ok(())
@@ -402,6 +450,7 @@ impl Running {
     fn act_on_frames(
         &mut self,
         now: Instant,
+        linking: &mut Linking,
         act: &mut impl FnMut(&mut Session, Frame<'_>),
     ) -> Result<(), LaneError> {
         loop {
@@ -420,20 +469,50 @@ impl Running {
                     | FrameError::Damaged { .. }),
                 ) => return Err(error.into()),
             };
-            if let Some(event) = self.session.accept(now, frame)? {
-                act(&mut self.session, event);
+            match self.session.accept(now, frame)? {
+                None => {}
+                Some(Frame::Moved) => self.relay_moved()?,
+                Some(Frame::LinkFailed { json }) => linking.hear(now, json),
+                Some(event) => {
+                    if let Frame::Hello(hello) = &event
+                        && hello.capabilities.contains(Capabilities::LINK)
+                    {
+                        linking.begin(now);
+                    }
+                    act(&mut self.session, event);
+                }
             }
         }
     }
 
-    fn write(&mut self, cx: &mut Context<'_>, source: &mut impl Source) -> io::Result<()> {
-        let Some(input) = &mut self.relay.input else { return Ok(()) };
+    fn take_step(&mut self, step: Step, now: Instant) {
+        match step {
+            Step::Offer(offers) => {
+                // Secrets and addresses always have their JSON.
+                let json = serde_json::to_vec(&offers).unwrap_or_default();
+                self.session.send(&Frame::Link { json: &json });
+            }
+            Step::Move(kind, input, output) => {
+                self.link = Some(ByLink::new(kind, input, output, now));
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        source: &mut impl Source,
+    ) -> io::Result<()> {
         loop {
             if self.written == self.staging.len() {
                 self.staging.clear();
                 self.written = 0;
-                // Before the hello only control frames can wait, its own hello first.
-                self.session.fill(&mut self.staging, STAGING, source);
+                self.between_frames();
+                if self.staging.is_empty() {
+                    // Before the hello only control frames can wait, its own hello first.
+                    self.session.fill(&mut self.staging, STAGING, source);
+                }
                 if self.staging.is_empty() {
                     if self.session.has_output() {
                         continue;
@@ -441,7 +520,7 @@ impl Running {
                     return Ok(());
                 }
             }
-            match Pin::new(&mut *input).poll_write(cx, &self.staging[self.written..]) {
+            match self.poll_write(cx, now) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => self.written += n,
@@ -489,9 +568,10 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest() {
-        let waits: Vec<_> = (0..10).map(|n| back_off(n, BACK_OFF.longest).as_millis()).collect();
+        let waits: Vec<_> = (0..10).map(|n| back_off(n, BACK_OFF).as_millis()).collect();
         assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
-        assert_eq!(back_off(u32::MAX, BACK_OFF.longest), BACK_OFF.longest);
-        assert_eq!(back_off(9, LAST_BACK_OFF_AFTER_HELLO), LAST_BACK_OFF_AFTER_HELLO);
+        assert_eq!(back_off(u32::MAX, BACK_OFF), BACK_OFF.longest);
+        let after_hello = BackOff { longest: LAST_BACK_OFF_AFTER_HELLO, ..BACK_OFF };
+        assert_eq!(back_off(9, after_hello), LAST_BACK_OFF_AFTER_HELLO);
     }
 }

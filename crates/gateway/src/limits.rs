@@ -26,6 +26,30 @@ pub const STAGING: usize = 128 * 1024;
 /// Bytes that a stream to or from a relay holds: as many as the kernel allows an unprivileged pipe.
 pub const STREAM_BYTES: usize = 1024 * 1024;
 
+/// Bytes that the kernel holds for a link to a relay, in each direction.
+pub const LINK_BYTES: usize = 1024 * 1024;
+
+/// How long the gateway listens for a relay's link.
+pub const LINK_LISTEN: Duration = Duration::from_secs(10);
+
+/// How long a connection may take to send its nonce.
+pub const LINK_NONCE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Connections that may owe their nonce at a time. One more takes the oldest one's place: the
+/// relay's nonce comes right after its connect.
+pub const MAX_LINK_CALLERS: usize = 8;
+
+/// Waits before the next try for a link, after links that did not come up or broke.
+pub const LINK_BACK_OFF: BackOff =
+    BackOff { first: Duration::from_secs(30), longest: Duration::from_secs(600) };
+
+/// After a link that lived this long the next wait is the shortest again.
+pub const LINK_HEALTHY_AFTER: Duration = Duration::from_secs(600);
+
+/// How long a relay's standard streams may take to end after its link: if they do, the relay has
+/// ended, and not its link alone.
+pub const LINK_GRACE: Duration = Duration::from_millis(200);
+
 /// Bytes read from a relay before other sources have their turn.
 pub const LANE_TURN: usize = 512 * 1024;
 

@@ -100,6 +100,17 @@ pub(crate) fn open(streams: Streams, [input, output]: [OwnedFd; 2]) -> io::Resul
     }
 }
 
+/// A link's two directions, ready for use. Must be called within a tokio runtime.
+///
+/// # Errors
+/// The runtime does not take it.
+pub(crate) fn open_link(descriptor: OwnedFd) -> io::Result<(Input, Output)> {
+    let socket = std::net::TcpStream::from(descriptor);
+    socket.set_nonblocking(true)?;
+    let (output, input) = tokio::net::TcpStream::from_std(socket)?.into_split();
+    Ok((Box::new(input), Box::new(output)))
+}
+
 /// `sending` is the end into which is written.
 fn enlarge_socket(sending: &UnixStream) {
     // A size beyond the machine's limit (net.core.wmem_max) takes CAP_NET_ADMIN; a smaller one

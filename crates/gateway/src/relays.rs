@@ -7,9 +7,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use wire::link::LinkFailure;
+use wire::{LinkKind, LinkOffers};
 
-/// Requests that wait; each lane has at most one.
-const QUEUE: usize = crate::limits::MAX_LANES;
+/// Requests that wait: for each lane one about its relay, and one for a link.
+const QUEUE: usize = 2 * crate::limits::MAX_LANES;
+
+/// News of a link: its offers, and whether it is up.
+const NEWS: usize = 2;
 
 /// A relay that was started.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -72,10 +77,21 @@ pub(crate) type Starting = oneshot::Receiver<Result<Relay, String>>;
 /// The outcome of an end: why the relay is gone, if the lane did not know.
 pub(crate) type Ending = oneshot::Receiver<Option<String>>;
 
+/// News of a try for a link.
+pub(crate) enum LinkNews {
+    /// Where the supervisor listens, if it does, and why there is no link of a kind.
+    Offers(Option<LinkOffers>, Vec<LinkFailure>),
+    /// The link.
+    Up(LinkKind, Input, Output),
+    /// No relay came in time.
+    Late,
+}
+
 /// A request to the supervisor.
 pub(crate) enum Request {
     Start { lane: usize, answer: oneshot::Sender<Result<Relay, String>> },
     End { lane: usize, end: RelayEnd, answer: oneshot::Sender<Option<String>> },
+    Link { lane: usize, news: mpsc::Sender<LinkNews> },
 }
 
 /// The sending end of the requests.
@@ -101,6 +117,13 @@ impl Relays {
         let (answer, ending) = oneshot::channel();
         self.ask(Request::End { lane, end, answer });
         ending
+    }
+
+    /// Has a link to the relay of a lane made.
+    pub(crate) fn link(&self, lane: usize) -> mpsc::Receiver<LinkNews> {
+        let (news, linking) = mpsc::channel(NEWS);
+        self.ask(Request::Link { lane, news });
+        linking
     }
 
     fn ask(&self, request: Request) {

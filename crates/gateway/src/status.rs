@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use wire::link::LinkFailure;
 
 /// The state of a running gateway.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -222,6 +223,20 @@ pub struct RelayStatus {
     pub version: Option<String>,
     /// Its capabilities beyond TCP.
     pub can: Vec<String>,
+    /// What carries its frames; `None` while it is not ready.
+    #[serde(default)]
+    pub link: Option<LinkStatus>,
+}
+
+/// What carries a relay's frames.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// `stdio`, `vsock` or `tcp`.
+    pub carries: String,
+    /// Why no better link does, one entry for each.
+    pub failures: Vec<LinkFailure>,
+    /// Seconds until the next try for a link, if there is one.
+    pub next_try_s: Option<u64>,
 }
 
 /// Open flows by kind.

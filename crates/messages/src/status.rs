@@ -156,6 +156,30 @@ sentences! {
     RELAY_RESTARTS: ", {count} restarts", "，重启 {count} 次";
     /// Of a relay. `can`: words of the protocol.
     RELAY_VERSION: ", {version} ({can})", "，版本 {version}（{can}）";
+    /// Of a relay. `link`: a word of the protocol.
+    BY_LINK: ", by {link}", "，经由 {link}";
+    /// Of a relay's links, on a line of its own. `cause`: one of those below.
+    NO_LINK: "no {link} link: {cause} ({error})", "没有 {link} 链路：{cause}（{error}）";
+    /// After a link's cause. `wait`: a duration.
+    NEXT_TRY: "; the next try is in {wait}", "；{wait}后再次尝试";
+    /// Why there is no link.
+    LINK_REFUSED: "refused", "连接被拒绝";
+    /// Why there is no link.
+    LINK_TIMED_OUT: "no answer", "没有应答";
+    /// Why there is no link.
+    LINK_UNREACHABLE: "unreachable", "不可达";
+    /// Why there is no link.
+    LINK_DENIED: "forbidden", "被禁止";
+    /// Why there is no link.
+    LINK_UNSUPPORTED: "not available on this system", "本系统不支持";
+    /// Why there is no link.
+    LINK_MODE: "not in this networking mode", "当前网络模式不适用";
+    /// Why there is no link.
+    LINK_STRANGER: "another program answered", "应答的是其他程序";
+    /// Why there is no link.
+    LINK_BROKE: "it was up, and broke", "建立后又断开";
+    /// Why there is no link.
+    LINK_OTHER: "failed", "失败";
 
     // ---- durations
     /// Seconds.

@@ -11,6 +11,7 @@ use crate::facts;
 use crate::limits::{
     CONNECTS_TURN, INPUT_TURN, MAX_BINDS, MAX_QUERIES, OUTPUT_TURN, STAGING, window,
 };
+use crate::link::{Dial, Input as In, Output as Out};
 use crate::os::echo::{self, Echoes};
 use crate::os::{self, Resolver, changes, proxies};
 use crate::tcp::{Connected, Sockets, Written, failure};
@@ -63,6 +64,12 @@ pub enum RelayError {
     /// The gateway's restriction of this host's own services cannot be read.
     #[error("the gateway's restriction of this host's own services cannot be read")]
     HostAccess(#[source] serde_json::Error),
+    /// The gateway's offers of a link cannot be read.
+    #[error("the gateway's offers of a link cannot be read")]
+    Offers(#[source] serde_json::Error),
+    /// The gateway has moved to a link that this relay does not have.
+    #[error("the gateway has moved to a link that this relay does not have")]
+    NoLink,
     /// Reading from the gateway failed.
     #[error("nothing more can be read from the gateway")]
     Read(#[source] io::Error),
@@ -110,6 +117,7 @@ where
             | Capabilities::DNS
             | Capabilities::VIA
             | Capabilities::ORPHANS
+            | Capabilities::LINK
             | proxies::CAPABILITIES
             | echo::capabilities()
             | tells_changes,
@@ -120,8 +128,9 @@ where
     let session = Session::new(Role::Relay, hello, now());
     let timer = Box::pin(tokio::time::sleep_until(session.next_deadline().into()));
     let mut engine = Engine {
-        input,
-        output,
+        input: In::new(input),
+        output: Out::new(output),
+        dial: Dial::default(),
         decoder: Decoder::default(),
         session,
         sockets,
@@ -156,8 +165,9 @@ pub(crate) fn now() -> Instant {
 }
 
 struct Engine<R, W> {
-    input: R,
-    output: W,
+    input: In<R>,
+    output: Out<W>,
+    dial: Dial,
     decoder: Decoder,
     session: Session,
     sockets: Sockets,
@@ -208,6 +218,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
         if self.read_input(cx)? == Input::Ended {
             return Poll::Ready(Ok(()));
         }
+        self.tend_link(cx)?;
         self.connect_some(cx);
         self.receive_datagrams(cx);
         self.hear_associations(cx);
@@ -243,6 +254,26 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Reports a dial that has ended, and moves to the link where the gateway has.
+    fn tend_link(&mut self, cx: &mut Context<'_>) -> Result<(), RelayError> {
+        if let Poll::Ready(Some(report)) = self.dial.poll(cx) {
+            // Plain texts and numbers always have their JSON.
+            let json = serde_json::to_vec(&report).unwrap_or_default();
+            self.session.send(&Frame::LinkFailed { json: &json });
+        }
+        if !self.input.awaits_link() {
+            return Ok(());
+        }
+        if let Some((from, to)) = self.dial.take() {
+            self.input.use_link(from);
+            self.output.use_link(to);
+            cx.waker().wake_by_ref();
+        } else if !self.dial.may_link() {
+            return Err(RelayError::NoLink);
+        }
+        Ok(())
     }
 
     /// Starts connects and handles those that ended, a limited number of each. On a host where a
@@ -339,6 +370,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 ) => return Err(error.into()),
             };
             let Some(event) = self.session.accept(now, frame)? else { continue };
+            if event == Frame::Moved {
+                if self.decoder.waiting() > 0 {
+                    return Err(Violation::AfterMoved.into());
+                }
+                self.input.leave_stdin();
+                return Ok(());
+            }
             let (session, sockets, binds) = (&mut self.session, &mut self.sockets, &mut self.binds);
             match event {
                 Frame::Open { flow, to, .. } if self.access.forbids(to) => {
@@ -397,6 +435,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 Frame::HostAccess { json } => {
                     self.access.restrict(json).map_err(RelayError::HostAccess)?
                 }
+                Frame::Link { json } => self.dial.begin(json).map_err(RelayError::Offers)?,
                 Frame::Query { request, message } => self.queries.ask(session, request, message),
                 // While the pipe is stuck no answer could be sent: the request is lost, like a
                 // packet on a full link.
@@ -420,6 +459,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 | Frame::EchoError { .. }
                 | Frame::Facts { .. }
                 | Frame::Changed
+                | Frame::LinkFailed { .. }
+                | Frame::Moved
                 | Frame::ViaTrouble { .. }
                 | Frame::Ping { .. }
                 | Frame::Pong { .. } => {}
@@ -488,7 +529,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             if self.written == self.staging.len() {
                 self.staging.clear();
                 self.written = 0;
-                self.session.fill(&mut self.staging, STAGING, &mut self.sockets);
+                self.output.between_frames(&mut self.session, &mut self.staging);
+                if self.staging.is_empty() {
+                    self.session.fill(&mut self.staging, STAGING, &mut self.sockets);
+                }
                 for flow in self.sockets.take_ended() {
                     self.session.forget(flow);
                 }

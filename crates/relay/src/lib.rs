@@ -15,6 +15,7 @@ mod facts;
 mod hosts;
 mod icmp;
 pub mod limits;
+mod link;
 pub mod meter;
 #[cfg_attr(windows, path = "windows/mod.rs")]
 #[cfg_attr(not(windows), path = "linux/mod.rs")]

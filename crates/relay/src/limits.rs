@@ -24,6 +24,12 @@ pub const MAX_QUERIES: usize = wire::limits::MAX_QUERIES;
 /// (see `dns.rs`).
 pub const QUERY_SOCKETS: usize = 3;
 
+/// Bytes that the system holds for the link to the gateway, in each direction.
+pub const LINK_BYTES: u32 = 1024 * 1024;
+
+/// How long an offer of a link may take, from its connect to the gateway's answer.
+pub const LINK_DIAL_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long `probe` waits for each answer. The doctor waits for all of them and must finish within
 /// 10 s on a broken machine.
 pub const PROBE_PATIENCE: Duration = Duration::from_millis(3500);

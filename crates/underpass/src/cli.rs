@@ -6,6 +6,7 @@ use crate::proxy::args::ProxyOptions;
 use crate::selftest::SelftestOptions;
 use crate::settings::SettingsCommand;
 use clap::{ArgAction, Args, Parser, Subcommand};
+use gateway::LinkWish;
 use gateway::config::{Choices, OsText, UdpFiltering};
 use gateway::via::Secret;
 use ipnet::Ipv4Net;
@@ -146,6 +147,8 @@ pub(crate) struct UpOptions {
     relay_arg: Vec<OsString>,
     #[arg(long, value_name = "N")]
     lanes: Option<usize>,
+    #[arg(long, value_name = "LINK")]
+    link: Option<LinkWish>,
     #[arg(long, value_name = "NAME")]
     tap: Option<String>,
     #[arg(long, value_name = "N")]
@@ -178,7 +181,7 @@ pub(crate) struct UpOptions {
     via_except: Vec<String>,
     #[arg(long, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
-    #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "tap", "mtu", "subnet", "no_host_loopback", "host_ports", "rebind_domain_ok",
+    #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "link", "tap", "mtu", "subnet", "no_host_loopback", "host_ports", "rebind_domain_ok",
         "udp_filtering", "no_offload",
         "publish", "no_publish", "outside", "via", "via_except", "config", "if_needed"])]
     pub(crate) attach: bool,
@@ -192,6 +195,7 @@ impl UpOptions {
             relay: self.relay,
             relay_arg: (!args.is_empty()).then_some(args),
             lanes: self.lanes,
+            link: self.link,
             tap: self.tap,
             mtu: self.mtu,
             subnet: self.subnet,

@@ -24,7 +24,7 @@ const SUBJECTS: [(&Sentence, &[&str]); 4] = [
 
 /// The subjects of options.
 const HEADINGS: [(&Sentence, &[&str]); 9] = [
-    (&words::RELAY, &["relay", "relay-arg", "lanes"]),
+    (&words::RELAY, &["relay", "relay-arg", "lanes", "link"]),
     (&words::DEVICE, &["tap", "mtu", "subnet", "no-offload"]),
     (&words::REACH, &["no-host-loopback", "host-ports", "rebind-domain-ok", "udp-filtering"]),
     (&words::PROXY, &["via", "via-except", "port", "scheme", "host", "proxy", "from"]),

@@ -8,6 +8,7 @@ use messages::{
     Language, Sentence, Text, columns, command, padded, reasons, status as words, wrapped,
 };
 use std::fmt::Write as _;
+use wire::link::{LinkCause, LinkFailure};
 
 /// All that `underpass up` says when traffic can flow, a line each.
 pub(crate) fn announcement(status: &Status, language: Language) -> Vec<String> {
@@ -294,11 +295,40 @@ impl Words {
             let can = relay.can.join(" ");
             text += &self.say(&words::RELAY_VERSION.with("version", version).with("can", can));
         }
+        if let Some(link) = &relay.link {
+            text += &self.say(&words::BY_LINK.with("link", &link.carries));
+            for failure in &link.failures {
+                text += "\n";
+                text += &self.no_link(failure);
+            }
+            if let Some(wait) = link.next_try_s {
+                text += &self.say(&words::NEXT_TRY.with("wait", self.duration(wait)));
+            }
+        }
         if let Some(error) = &relay.last_error {
             text += "\n";
             text += &self.say(&words::LAST_ENDED.with("error", error));
         }
         text
+    }
+
+    fn no_link(self, failure: &LinkFailure) -> String {
+        let cause = match failure.cause {
+            LinkCause::Refused => &words::LINK_REFUSED,
+            LinkCause::TimedOut => &words::LINK_TIMED_OUT,
+            LinkCause::Unreachable => &words::LINK_UNREACHABLE,
+            LinkCause::Denied => &words::LINK_DENIED,
+            LinkCause::Unsupported => &words::LINK_UNSUPPORTED,
+            LinkCause::Mode => &words::LINK_MODE,
+            LinkCause::Stranger => &words::LINK_STRANGER,
+            LinkCause::Broke => &words::LINK_BROKE,
+            LinkCause::Other => &words::LINK_OTHER,
+        };
+        let text = words::NO_LINK
+            .with("link", failure.link)
+            .with("cause", self.word(cause))
+            .with("error", &failure.text);
+        self.say(&text)
     }
 
     /// The first of a list that may be long, and how many more there are.

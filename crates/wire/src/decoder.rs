@@ -113,6 +113,11 @@ impl Decoder {
         header.decode(payload).map(Some)
     }
 
+    /// Bytes that were read and not yet taken.
+    pub fn waiting(&self) -> usize {
+        self.end - self.start
+    }
+
     /// Must be called with each heartbeat (every [`crate::limits::PING_EVERY`]): a frame whose rest
     /// was lost would wait for ever if little follows it, since later bytes count as its rest.
     ///

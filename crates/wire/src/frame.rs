@@ -40,6 +40,8 @@ bitflags::bitflags! {
         const VIA_HOST = 1 << 6;
         /// Understands [`Frame::Orphan`].
         const ORPHANS = 1 << 7;
+        /// Understands [`Frame::Link`] and [`Frame::Moved`].
+        const LINK = 1 << 8;
     }
 }
 
@@ -186,6 +188,13 @@ pub enum Frame<'a> {
     /// [`crate::HostAccessSettings`]. Comes before the first connection; without it all ports may
     /// be reached.
     HostAccess { json: &'a [u8] },
+    /// Gateway: connect to one of these offers, as JSON (see [`crate::LinkOffers`]). Holds secrets.
+    /// Only for a relay that has [`Capabilities::LINK`].
+    Link { json: &'a [u8] },
+    /// Relay: offers that do not work, as JSON (see [`crate::LinkFailures`]).
+    LinkFailed { json: &'a [u8] },
+    /// Both: what this end sends after this frame comes by the link.
+    Moved,
     /// Relay: what is wrong with the proxy, in words; nothing when it works again.
     ViaTrouble { words: &'a str },
     /// Both: are you there?
@@ -424,6 +433,15 @@ impl Frame<'_> {
                 out.extend_from_slice(json);
                 (kind::HOST_ACCESS, 0)
             }
+            Frame::Link { json } => {
+                out.extend_from_slice(json);
+                (kind::LINK, 0)
+            }
+            Frame::LinkFailed { json } => {
+                out.extend_from_slice(json);
+                (kind::LINK_FAILED, 0)
+            }
+            Frame::Moved => (kind::MOVED, 0),
             Frame::ViaTrouble { words } => {
                 out.extend_from_slice(&words.as_bytes()[..words.floor_char_boundary(MAX_WORDS)]);
                 (kind::VIA_TROUBLE, 0)
@@ -573,6 +591,9 @@ fn decode(kind: u8, id: u32, payload: &[u8]) -> Result<Option<Frame<'_>>, Malfor
         kind::CHANGED => Frame::Changed,
         kind::VIA => Frame::Via { json: r.rest() },
         kind::HOST_ACCESS => Frame::HostAccess { json: r.rest() },
+        kind::LINK => Frame::Link { json: r.rest() },
+        kind::LINK_FAILED => Frame::LinkFailed { json: r.rest() },
+        kind::MOVED => Frame::Moved,
         kind::VIA_TROUBLE => Frame::ViaTrouble { words: text(&mut r, MAX_WORDS)? },
         kind::PING => Frame::Ping { nonce: r.u64()? },
         kind::PONG => Frame::Pong { nonce: r.u64()? },

@@ -16,6 +16,7 @@ pub mod facts;
 pub mod frame;
 pub mod ids;
 pub mod limits;
+pub mod link;
 mod marks;
 pub mod seal;
 pub mod session;
@@ -28,6 +29,7 @@ pub use frame::{
     AnsweredBy, Capabilities, ConnectFailure, Frame, FrameError, Hello, QueryFailure, UnbindReason,
 };
 pub use ids::{BindId, FlowId, RequestId};
+pub use link::{LinkFailures, LinkKind, LinkOffers};
 pub use seal::Sealer;
 pub use session::{Pull, Role, Session, Source, Then, Violation};
 pub use terms::{Fault, FaultKind, Fragments, Marks};

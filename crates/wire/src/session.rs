@@ -6,6 +6,10 @@
 //! bounded by construction. It knows no clock (time is an argument) and no I/O.
 
 mod direction;
+mod moves;
+mod violation;
+
+pub use violation::Violation;
 
 use crate::frame::{Capabilities, Frame, Hello, VERSION};
 use crate::ids::FlowId;
@@ -15,6 +19,7 @@ use crate::limits::{
 };
 use crate::seal::Sealer;
 use direction::misdirected;
+use moves::Moves;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -78,37 +83,6 @@ pub enum Sent {
     Queued,
     /// A datagram that found its queue full: dropped and counted, as UDP allows.
     Dropped,
-}
-
-/// The other end has sent a frame that it must not send: the session is over.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
-    /// The first frame was not a hello.
-    #[error(
-        "the other end's first message was not a hello: it is not an Underpass program, or an \
-         incompatible one"
-    )]
-    NoHello,
-    /// A second hello.
-    #[error("the other end said hello twice")]
-    SecondHello,
-    /// The other end has another version.
-    #[error(
-        "the other end ({build}) speaks protocol version {theirs}, this one version {VERSION}: use \
-         the two programs of one release"
-    )]
-    Version {
-        /// The version in the hello.
-        theirs: u16,
-        /// The build in the hello.
-        build: String,
-    },
-    /// A frame that only this end sends.
-    #[error("the other end sent a message that only this end may send ({frame})")]
-    WrongDirection {
-        /// The frame's name.
-        frame: &'static str,
-    },
 }
 
 /// The other end was silent for too long.
@@ -193,6 +167,7 @@ pub struct Session {
     last_heard: Instant,
     next_ping: Instant,
     nonce: u64,
+    moves: Moves,
     counters: Counters,
 }
 
@@ -214,6 +189,7 @@ impl Session {
             last_heard: now,
             next_ping: now + PING_EVERY,
             nonce: 0,
+            moves: Moves::default(),
             counters: Counters::default(),
         }
     }
@@ -510,6 +486,10 @@ impl Session {
                 Ok(None)
             }
             Frame::Pong { .. } => Ok(None),
+            Frame::Link { .. } | Frame::Moved => {
+                self.moves.judge(self.role, &frame)?;
+                Ok(Some(frame))
+            }
             Frame::Open { flow, to, window, hops, name } => {
                 Ok(self.accept_open(flow, &Way { to, hops, name }, window))
             }
@@ -592,6 +572,7 @@ impl Session {
             | Frame::Changed
             | Frame::Via { .. }
             | Frame::HostAccess { .. }
+            | Frame::LinkFailed { .. }
             | Frame::ViaTrouble { .. }) => Ok(Some(other)),
         }
     }

@@ -211,6 +211,9 @@ fn every_small_kind_survives_the_round_trip() {
     round_trip(&Frame::Facts { request: RequestId(1), json: b"{}" });
     round_trip(&Frame::Via { json: b"{}" });
     round_trip(&Frame::HostAccess { json: b"{}" });
+    round_trip(&Frame::Link { json: b"{}" });
+    round_trip(&Frame::LinkFailed { json: b"{}" });
+    round_trip(&Frame::Moved);
     for words in ["", "the proxy is away", &"n".repeat(MAX_WORDS)] {
         round_trip(&Frame::ViaTrouble { words });
     }

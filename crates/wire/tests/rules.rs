@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 use underpass_wire::frame::{Family, VERSION};
 use underpass_wire::limits::{
-    ASLEEP_AFTER, CONGESTED_CONTROL_BYTES, GATEWAY_DEAD_AFTER, MANY_FLOWS, MAX_DATA, MAX_FLOWS,
-    MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW, PING_EVERY,
+    ASLEEP_AFTER, CONGESTED_CONTROL_BYTES, GATEWAY_DEAD_AFTER, HEADER, MANY_FLOWS, MAX_DATA,
+    MAX_FLOWS, MAX_QUEUED_DATAGRAM_BYTES, MAX_WINDOW, PING_EVERY, SEAL,
 };
 use underpass_wire::session::{Counters, Sent};
 use underpass_wire::{
@@ -205,6 +205,7 @@ fn only_one_end_may_send_each_frame_of_its_own() {
         ("Via", Frame::Via { json: b"" }),
         ("HostAccess", Frame::HostAccess { json: b"" }),
         ("Orphan", Frame::Orphan { flow }),
+        ("Link", Frame::Link { json: b"" }),
     ];
     let relays = [
         ("Opened", Frame::Opened { flow, window: 1 }),
@@ -217,6 +218,7 @@ fn only_one_end_may_send_each_frame_of_its_own() {
         ("Facts", Frame::Facts { request, json: b"" }),
         ("Changed", Frame::Changed),
         ("ViaTrouble", Frame::ViaTrouble { words: "" }),
+        ("LinkFailed", Frame::LinkFailed { json: b"" }),
     ];
     let mut end = End::new(Role::Gateway);
     for (sender, others, frames) in
@@ -488,4 +490,39 @@ fn memory_is_given_back_when_a_quarter_is_left_of_many() {
         (left..most).for_each(|flow| end.session.forget(FlowId(flow)));
         assert_eq!(end.session.shrink(), is_worth_it, "{left} of {most}");
     }
+}
+
+#[test]
+fn each_end_moves_once_and_in_its_turn() {
+    let refused = |frame| Err(Violation::Move { frame });
+    let link = Frame::Link { json: b"" };
+    let mut gateway = End::new(Role::Gateway);
+    assert_eq!(gateway.session.accept(gateway.now, Frame::Moved), refused("Moved"), "before it");
+    let mut out = Vec::new();
+    gateway.session.move_out(&mut out);
+    assert_eq!(out.len(), SEAL + HEADER, "nothing else");
+    assert_eq!(gateway.hear(Frame::Moved), Some(Frame::Moved));
+    assert_eq!(gateway.session.accept(gateway.now, Frame::Moved), refused("Moved"), "twice");
+    let mut relay = End::new(Role::Relay);
+    assert_eq!(relay.session.accept(relay.now, Frame::Moved), refused("Moved"), "without an offer");
+    for _ in 0..2 {
+        assert_eq!(relay.hear(link.clone()), Some(link.clone()), "the gateway may try again");
+    }
+    assert_eq!(relay.hear(Frame::Moved), Some(Frame::Moved));
+    assert_eq!(relay.session.accept(relay.now, link), refused("Link"), "after the move");
+    assert_eq!(relay.session.accept(relay.now, Frame::Moved), refused("Moved"), "twice");
+}
+
+#[test]
+fn control_frames_that_wait_go_by_the_link() {
+    let mut gateway = End::new(Role::Gateway);
+    gateway.says();
+    gateway.session.send(&Frame::AskFacts { request: RequestId(1) });
+    let mut out = Vec::new();
+    gateway.session.move_out(&mut out);
+    gateway.reader.space()[..out.len()].copy_from_slice(&out);
+    gateway.reader.filled(out.len());
+    assert_eq!(gateway.reader.next_frame(), Ok(Some(Frame::Moved)));
+    assert_eq!(gateway.reader.waiting(), 0);
+    assert_eq!(gateway.says(), [words(&Frame::AskFacts { request: RequestId(1) })]);
 }

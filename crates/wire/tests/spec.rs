@@ -95,6 +95,9 @@ fn each_frame_has_the_bytes_of_the_specification() {
         (Frame::Via { json: b"{}" }, frame(96, 0, &[b"{}"])),
         (Frame::ViaTrouble { words: "w" }, frame(97, 0, &[b"w"])),
         (Frame::HostAccess { json: b"{}" }, frame(98, 0, &[b"{}"])),
+        (Frame::Link { json: b"{}" }, frame(112, 0, &[b"{}"])),
+        (Frame::LinkFailed { json: b"{}" }, frame(113, 0, &[b"{}"])),
+        (Frame::Moved, frame(114, 0, &[])),
         (Frame::Ping { nonce: 1 }, frame(2, 0, &[&[1, 0, 0, 0, 0, 0, 0, 0]])),
         (Frame::Pong { nonce: 2 }, frame(3, 0, &[&[2, 0, 0, 0, 0, 0, 0, 0]])),
     ] {
@@ -177,14 +180,15 @@ fn capabilities_are_bits_that_add_up() {
         (Capabilities::VIA, 32),
         (Capabilities::VIA_HOST, 64),
         (Capabilities::ORPHANS, 128),
+        (Capabilities::LINK, 256),
     ];
     for (capability, bit) in all {
         assert_eq!(capability.bits(), bit);
         assert_eq!(capability.union(capability), capability, "twice is once");
-        let others = Capabilities::from_bits_retain(255 & !bit);
+        let others = Capabilities::from_bits_retain(511 & !bit);
         assert!((others | capability).contains(capability) && !others.contains(capability));
         assert!(
-            !capability.contains(Capabilities::from_bits_retain(255)),
+            !capability.contains(Capabilities::from_bits_retain(511)),
             "one of several is not all of them"
         );
     }

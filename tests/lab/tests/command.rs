@@ -409,7 +409,7 @@ t = socket.create_connection((sys.argv[1], 80)); t.recv(1)";
     for (lane, relay) in relays.iter().enumerate() {
         assert_eq!(
             keys(relay),
-            ["age_s", "can", "lane", "last_error", "pid", "restarts", "state", "version"]
+            ["age_s", "can", "lane", "last_error", "link", "pid", "restarts", "state", "version"]
         );
         assert_eq!(
             (&relay["lane"], &relay["restarts"], &relay["state"]),

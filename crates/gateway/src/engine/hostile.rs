@@ -145,6 +145,8 @@ impl world::World for World {
                 self.relay = Some(Hostile::new(FrameEnd::new(world::start(answer, PIPE))));
             }
             Request::Start { answer, .. } => drop(answer.send(Err("there are no more".to_owned()))),
+            // There is no link: the relay's frames come by its standard stream.
+            Request::Link { .. } => {}
             Request::End { answer, .. } => {
                 self.relay = None;
                 self.book.reached.ended += 1;

@@ -12,7 +12,8 @@ use crate::limits::MAX_LANES;
 use crate::link::{Link, Parcel};
 use crate::net::owners::Sockets;
 use crate::network::{self, LARGEST_MTU};
-use crate::relays::{Relay, Relays, Request, Starting};
+use crate::relay_streams;
+use crate::relays::{LinkNews, Relay, Relays, Request, Starting};
 use crate::tap::{Queue, Tap};
 use crate::via::Via;
 use crate::{MACS, seed};
@@ -114,6 +115,7 @@ async fn carry(
         requests,
         starting: HashMap::new(),
         ending: HashMap::new(),
+        linking: HashMap::new(),
     };
     let lanes = lanes(settings.lanes.min(MAX_LANES), &relays, &mut port);
     let mut stop = tokio::spawn(port.serve(incoming));
@@ -162,6 +164,8 @@ struct Port {
     starting: HashMap<usize, oneshot::Sender<Result<Relay, String>>>,
     /// The lanes that wait for a relay's end.
     ending: HashMap<usize, oneshot::Sender<Option<String>>>,
+    /// The lanes that wait for a link.
+    linking: HashMap<usize, mpsc::Sender<LinkNews>>,
 }
 
 impl Port {
@@ -206,6 +210,21 @@ impl Port {
             ToEngine::RelayEnded { lane, why } => {
                 let _ = self.ending.remove(&lane)?.send(why);
             }
+            ToEngine::LinkOffers { lane, offers, failures } => {
+                self.tell(lane, LinkNews::Offers(offers, failures));
+            }
+            ToEngine::NotLinked { lane } => self.tell(lane, LinkNews::Late),
+            ToEngine::Linked { lane, kind } => {
+                let link = <[OwnedFd; 1]>::try_from(parcel.descriptors).ok();
+                let opened = link.map(|[link]| relay_streams::open_link(link));
+                self.tell(
+                    lane,
+                    match opened {
+                        Some(Ok((input, output))) => LinkNews::Up(kind, input, output),
+                        Some(Err(_)) | None => LinkNews::Late,
+                    },
+                );
+            }
             ToEngine::Report => {
                 let (answer, status) = oneshot::channel();
                 self.asks.send(answer).await.ok()?;
@@ -219,6 +238,13 @@ impl Port {
         Some(())
     }
 
+    /// A lane that waits no longer has another relay.
+    fn tell(&self, lane: usize, news: LinkNews) {
+        if let Some(linking) = self.linking.get(&lane) {
+            let _ = linking.try_send(news);
+        }
+    }
+
     async fn pass_on(&mut self, request: Request) -> Option<()> {
         let message = match request {
             Request::Start { lane, answer } => {
@@ -227,7 +253,12 @@ impl Port {
             }
             Request::End { lane, end, answer } => {
                 self.ending.insert(lane, answer);
+                self.linking.remove(&lane);
                 FromEngine::EndRelay { lane, end }
+            }
+            Request::Link { lane, news } => {
+                self.linking.insert(lane, news);
+                FromEngine::Link { lane }
             }
         };
         self.out.send(message.into()).await.ok()

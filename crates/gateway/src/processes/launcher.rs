@@ -4,26 +4,67 @@ use super::messages::ToEngine;
 use crate::interop::{self, Failure};
 use crate::limits::{HELLO_PATIENCE, SOCKET_PATIENCE};
 use crate::link::Parcel;
+use crate::links::{Around, Attempt, LinkWish};
 use crate::relay_command::RelayCommand;
 use crate::relay_process::{RelayProcess, SpawnError};
 use crate::relays::{RelayEnd, RelayEndCause};
 use crate::start_failure::{self, Ending};
-use tokio::sync::mpsc;
+use std::os::fd::OwnedFd;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use wire::LinkKind;
+use wsl::NetworkingMode;
 
 /// The relays that run, by lane.
 pub(super) struct Launcher {
     command: RelayCommand,
     running: Vec<Option<RelayProcess>>,
+    linking: Linking,
     to_engine: mpsc::Sender<Parcel<ToEngine>>,
+}
+
+/// The tries for links.
+pub(super) struct Linking {
+    wish: LinkWish,
+    tap: String,
+    /// The networking mode that `wslinfo` reports, once it has.
+    mode: watch::Receiver<Option<NetworkingMode>>,
+    /// The one of each lane.
+    under_way: Vec<Option<AbortHandle>>,
+}
+
+impl Linking {
+    pub(super) fn new(
+        wish: LinkWish,
+        tap: String,
+        mode: watch::Receiver<Option<NetworkingMode>>,
+    ) -> Self {
+        Self { wish, tap, mode, under_way: Vec::new() }
+    }
+
+    /// Ends the try of a lane, and what listens for it.
+    fn end(&mut self, lane: usize) {
+        if let Some(attempt) = self.under_way.get_mut(lane).and_then(Option::take) {
+            attempt.abort();
+        }
+    }
+}
+
+impl Drop for Linking {
+    fn drop(&mut self) {
+        self.under_way.iter().flatten().for_each(AbortHandle::abort);
+    }
 }
 
 impl Launcher {
     pub(super) fn new(
         command: RelayCommand,
         lanes: usize,
+        mut linking: Linking,
         to_engine: mpsc::Sender<Parcel<ToEngine>>,
     ) -> Self {
-        Self { command, running: (0..lanes).map(|_| None).collect(), to_engine }
+        linking.under_way = (0..lanes).map(|_| None).collect();
+        Self { command, running: (0..lanes).map(|_| None).collect(), linking, to_engine }
     }
 
     /// Starts a lane's relay, and returns what the engine needs to know of it.
@@ -52,8 +93,26 @@ impl Launcher {
         started.unwrap_or_else(|why| ToEngine::Relay { lane, started: Err(why) }.into())
     }
 
+    /// Tries for a link to a lane's relay, and reports it to the engine. A later try ends an
+    /// earlier one, so that an engine under an attacker's control gets only one for each lane.
+    pub(super) fn link(&mut self, lane: usize) {
+        self.linking.end(lane);
+        let Some(Some(process)) = self.running.get(lane) else { return };
+        let kinds = self.linking.wish.kinds(process.kind);
+        let around = Around { tap: self.linking.tap.clone(), mode: *self.linking.mode.borrow() };
+        let to_engine = self.to_engine.clone();
+        let attempt = tokio::spawn(async move {
+            // An engine that is gone needs no link.
+            let _ = link(lane, kinds, &around, &to_engine).await;
+        });
+        if let Some(place) = self.linking.under_way.get_mut(lane) {
+            *place = Some(attempt.abort_handle());
+        }
+    }
+
     /// Ends a lane's relay, and reports the end to the engine.
     pub(super) fn end(&mut self, lane: usize, end: RelayEnd) {
+        self.linking.end(lane);
         let process = self.running.get_mut(lane).and_then(Option::take);
         let (command, to_engine) = (self.command.clone(), self.to_engine.clone());
         tokio::spawn(async move {
@@ -71,6 +130,34 @@ impl Launcher {
         futures_util::future::join_all(self.running.into_iter().flatten().map(RelayProcess::end))
             .await;
     }
+}
+
+/// Listens for a link to the relay of a lane until it is up or late.
+async fn link(
+    lane: usize,
+    kinds: &[LinkKind],
+    around: &Around,
+    to_engine: &mpsc::Sender<Parcel<ToEngine>>,
+) -> Result<(), mpsc::error::SendError<Parcel<ToEngine>>> {
+    let mut attempt = match Attempt::begin(kinds, around).await {
+        Ok(attempt) => attempt,
+        Err(error) => {
+            tracing::warn!(%error, "there are no secrets for a link to the relay");
+            return to_engine.send(ToEngine::NotLinked { lane }.into()).await;
+        }
+    };
+    let failures = std::mem::take(&mut attempt.failures);
+    let offers = (!attempt.offers.offers.is_empty()).then(|| attempt.offers.clone());
+    let has_offers = offers.is_some();
+    to_engine.send(ToEngine::LinkOffers { lane, offers, failures }.into()).await?;
+    if !has_offers {
+        return Ok(());
+    }
+    let (message, descriptors): (_, Vec<OwnedFd>) = match attempt.connected().await {
+        Some((kind, link)) => (ToEngine::Linked { lane, kind }, vec![link]),
+        None => (ToEngine::NotLinked { lane }, Vec::new()),
+    };
+    to_engine.send(Parcel { message, descriptors }).await
 }
 
 /// Why a relay is gone.

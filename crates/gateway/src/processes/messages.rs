@@ -7,7 +7,8 @@ use crate::relays::{RelayEnd, StartedRelay};
 use crate::status::Status;
 use serde::{Deserialize, Serialize};
 use stack::{Filtering, HostAccess, Offload};
-use wire::ViaSettings;
+use wire::link::LinkFailure;
+use wire::{LinkKind, LinkOffers, ViaSettings};
 use wsl::NetworkingMode;
 
 /// From the supervisor to the engine.
@@ -20,6 +21,13 @@ pub(crate) enum ToEngine {
     Relay { lane: usize, started: Result<StartedRelay, String> },
     /// The answer to [`FromEngine::EndRelay`]: why the relay is gone, if the engine does not know.
     RelayEnded { lane: usize, why: Option<String> },
+    /// The first answer to [`FromEngine::Link`]: where the supervisor listens, if it does, and why
+    /// there is no link of a kind.
+    LinkOffers { lane: usize, offers: Option<LinkOffers>, failures: Vec<LinkFailure> },
+    /// The second one: the link, whose descriptor comes with this.
+    Linked { lane: usize, kind: LinkKind },
+    /// The second one: no relay came.
+    NotLinked { lane: usize },
     /// Asks for the status.
     Report,
     /// Resets what is open, and ends.
@@ -37,6 +45,10 @@ pub(crate) enum FromEngine {
     EndRelay {
         lane: usize,
         end: RelayEnd,
+    },
+    /// Asks for a link to the relay of a lane.
+    Link {
+        lane: usize,
     },
     /// Traffic flows for the first time.
     Up(Box<Status>),

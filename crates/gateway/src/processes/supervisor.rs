@@ -3,7 +3,7 @@
 //! attacker may control.
 
 use super::Role;
-use super::launcher::Launcher;
+use super::launcher::{Launcher, Linking};
 use super::messages::{EngineSettings, FromEngine, FromNetwork, ToEngine, ToNetwork};
 use super::privileges;
 use super::worker::{Logs, Worker};
@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use wsl::NetworkingMode;
 
 /// How long the kernel may take to give the VM its routes back at the end.
@@ -65,13 +65,15 @@ pub async fn run(
     });
     let mut stop = pin!(stop);
     let mut processes = Processes { engine, network };
+    let (found_mode, mode) = watch::channel(None);
+    let linking = Linking::new(settings.link, tap.name.clone(), mode);
     let begun = async {
         let (own, other) = UnixStream::pair().map_err(RunError::Link)?;
         processes.begin_network(&settings, &tap.name, other.into()).await?;
         if settings.placement == Placement::OnWindowsDisk {
             settings.relay = deploy::deploy(settings.relay.clone()).await;
         }
-        processes.begin_engine(&settings, tap, own.into()).await
+        processes.begin_engine(&settings, tap, linking, own.into()).await
     };
     let launcher = tokio::select! {
         launcher = begun => launcher?,
@@ -96,7 +98,7 @@ pub async fn run(
         up(status);
     };
     let mut serving = Serving { processes, launcher, waiting: VecDeque::new(), up: Some(up) };
-    let mode = tokio::spawn(send_mode(serving.processes.network.link.out.clone()));
+    let mode = tokio::spawn(send_mode(serving.processes.network.link.out.clone(), found_mode));
     let outcome = tokio::select! {
         () = &mut stop => Ok(()),
         outcome = serving.serve(asks) => outcome,
@@ -157,6 +159,7 @@ impl Processes {
         &mut self,
         settings: &Settings,
         tap: Queue,
+        linking: Linking,
         network: OwnedFd,
     ) -> Result<Launcher, RunError> {
         let engine = &mut self.engine;
@@ -165,7 +168,8 @@ impl Processes {
             Some(_) | None => return Err(engine.ended().await.into()),
         }
         let out = engine.link.out.clone();
-        let mut launcher = Launcher::new(settings.relay.clone(), settings.lanes, out.clone());
+        let mut launcher =
+            Launcher::new(settings.relay.clone(), settings.lanes, linking, out.clone());
         let relays =
             (0..settings.lanes).map(|lane| launcher.start(lane)).collect::<Result<Vec<_>, _>>()?;
         let start = EngineSettings {
@@ -232,6 +236,7 @@ impl<F: FnOnce(&Status)> Serving<F> {
                 let _ = self.processes.engine.link.out.try_send(answer);
             }
             FromEngine::EndRelay { lane, end } => self.launcher.end(lane, end),
+            FromEngine::Link { lane } => self.launcher.link(lane),
             FromEngine::Up(status) => {
                 if let Some(up) = self.up.take() {
                     up(&self.complete(*status));
@@ -284,7 +289,10 @@ impl<F: FnOnce(&Status)> Serving<F> {
 
 /// Sends the keeper of the routes WSL's networking mode, which does not change while the VM runs.
 /// Only this process may start `wslinfo`.
-async fn send_mode(network: mpsc::Sender<Parcel<ToNetwork>>) {
+async fn send_mode(
+    network: mpsc::Sender<Parcel<ToNetwork>>,
+    found: watch::Sender<Option<NetworkingMode>>,
+) {
     loop {
         let printed = wsl::wslinfo().await;
         if printed.is_err() {
@@ -292,6 +300,8 @@ async fn send_mode(network: mpsc::Sender<Parcel<ToNetwork>>) {
         }
         let mode =
             printed.as_ref().ok().and_then(|printed| NetworkingMode::by_name(printed.as_ref()?));
+        // It may be that no relay ever gets a link.
+        let _ = found.send(mode);
         if network.send(ToNetwork::Mode(mode).into()).await.is_err() || printed.is_ok() {
             return;
         }

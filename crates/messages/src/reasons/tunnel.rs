@@ -95,6 +95,11 @@ super::reasons! {
         "来自中继程序的数据流已损坏：{1}。为避免应用收到错误数据，中继程序会重新启动；某些版本的 \
          WSL 会丢失字节（microsoft/WSL 的 issue 41063）：请用 `wsl --update` 更新";
     "the relay hangs: {1}" => "中继程序没有响应：{1}";
+    "the link to the relay ({1}) broke: {2}" => "与中继程序的链路（{1}）已断开：{2}";
+    "TCP needs WSL's networking mode nat" => "TCP 需要 WSL 的 nat 网络模式";
+    "eth0 has no IPv4 address, or there is no way to the host" =>
+        "eth0 没有 IPv4 地址，或没有通往主机的路由";
+    "it ended while the relay ran" => "它断开时中继程序仍在运行";
     "the pipe to the relay broke: {1}" => "与中继程序的管道已断开：{1}";
     "Windows does not report where %{1}% is; tried: {2}: a policy forbids these programs, most \
      likely (\"Prevent access to the command prompt\", AppLocker); have one of them allowed" =>

@@ -4,13 +4,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use underpass_relay::engine::{RelayError, run};
 use underpass_relay::os::Resolver;
 use wire::frame::VERSION;
 use wire::{
-    Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, Pull, Role, Session, Source, Then,
+    Capabilities, ConnectFailure, Decoder, FlowId, Frame, Hello, LinkFailures, Pull, Role, Session,
+    Source, Then,
 };
 
 /// Longest wait of any test: only a failing one reaches it.
@@ -24,6 +26,7 @@ pub(crate) enum Event {
     Data(FlowId, Vec<u8>),
     Fin(FlowId),
     Reset(FlowId),
+    LinkFailed(LinkFailures),
     Other(String),
 }
 
@@ -47,12 +50,21 @@ pub(crate) struct Gateway {
     decoder: Decoder,
     pub(crate) sending: Sending,
     pub(crate) relay: JoinHandle<Result<(), RelayError>>,
+    pub(crate) link: Option<Link>,
     events: VecDeque<Event>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test is a shell")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// A link, and how far both ends have moved to it.
+pub(crate) struct Link {
+    pub(crate) stream: TcpStream,
+    is_announced: bool,
+    sends: bool,
+    receives: bool,
 }
 
 impl Gateway {
@@ -78,6 +90,7 @@ impl Gateway {
             decoder: Decoder::default(),
             sending: Sending::default(),
             relay,
+            link: None,
             events: Default::default(),
         }
     }
@@ -93,6 +106,25 @@ impl Gateway {
         self.session.mark_ready(flow);
     }
 
+    /// The next frame is Moved.
+    pub(crate) fn move_to(&mut self, stream: TcpStream) {
+        self.link = Some(Link { stream, is_announced: false, sends: false, receives: false });
+    }
+
+    /// Whether both ends have moved.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.sends && link.receives)
+    }
+
+    fn between_frames(&mut self, staged: &mut Vec<u8>) {
+        let Some(link) = &mut self.link else { return };
+        link.sends = link.is_announced;
+        if !link.is_announced {
+            link.is_announced = true;
+            self.session.move_out(staged);
+        }
+    }
+
     /// Moves bytes both ways at the same time (a gateway never stops reading) until the next event
     /// comes.
     pub(crate) async fn next(&mut self) -> Event {
@@ -103,14 +135,30 @@ impl Gateway {
                 if written == staged.len() {
                     staged.clear();
                     written = 0;
-                    self.session.fill(&mut staged, 64 * 1024, &mut self.sending);
+                    self.between_frames(&mut staged);
+                    if staged.is_empty() {
+                        self.session.fill(&mut staged, 64 * 1024, &mut self.sending);
+                    }
                 }
                 if staged.is_empty()
                     && let Some(event) = self.events.pop_front()
                 {
                     return event;
                 }
-                let (mut reading, mut writing) = tokio::io::split(&mut self.pipe);
+                let (from_pipe, to_pipe) = tokio::io::split(&mut self.pipe);
+                let (mut reading, mut writing): (
+                    Box<dyn AsyncRead + Send + Unpin>,
+                    Box<dyn AsyncWrite + Send + Unpin>,
+                ) = (Box::new(from_pipe), Box::new(to_pipe));
+                if let Some(link) = &mut self.link {
+                    let (from_link, to_link) = link.stream.split();
+                    if link.receives {
+                        reading = Box::new(from_link);
+                    }
+                    if link.sends {
+                        writing = Box::new(to_link);
+                    }
+                }
                 tokio::select! {
                     read = reading.read(self.decoder.space()) => {
                         let n = read.unwrap();
@@ -119,10 +167,16 @@ impl Gateway {
                     }
                     n = writing.write(&staged[written..]), if written < staged.len() => written += n.unwrap(),
                 }
+                drop((reading, writing));
                 while let Some(frame) = self.decoder.next_frame().unwrap() {
                     match self.session.accept(now(), frame).unwrap() {
                         // The machine's own network may change at any time.
                         None | Some(Frame::Hello(_) | Frame::Changed) => {}
+                        Some(Frame::Moved) => {
+                            assert_eq!(self.decoder.waiting(), 0, "bytes after the move");
+                            self.link.as_mut().unwrap().receives = true;
+                            break;
+                        }
                         Some(frame) => self.events.push_back(event(&frame)),
                     }
                 }
@@ -155,6 +209,7 @@ pub(crate) fn event(frame: &Frame<'_>) -> Event {
         Frame::Data { flow, bytes } => Event::Data(*flow, bytes.to_vec()),
         Frame::Fin { flow } => Event::Fin(*flow),
         Frame::Reset { flow } => Event::Reset(*flow),
+        Frame::LinkFailed { json } => Event::LinkFailed(serde_json::from_slice(json).unwrap()),
         other => Event::Other(format!("{other:?}")),
     }
 }

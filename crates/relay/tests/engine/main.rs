@@ -4,6 +4,7 @@
 
 mod dns;
 mod gateway;
+mod link;
 mod tcp;
 mod udp;
 mod via;

@@ -27,3 +27,6 @@ pub(super) const CHANGED: u8 = 82;
 pub(super) const VIA: u8 = 96;
 pub(super) const VIA_TROUBLE: u8 = 97;
 pub(super) const HOST_ACCESS: u8 = 98;
+pub(super) const LINK: u8 = 112;
+pub(super) const LINK_FAILED: u8 = 113;
+pub(super) const MOVED: u8 = 114;

@@ -14,6 +14,8 @@ pub(super) fn misdirected(role: Role, frame: &Frame<'_>) -> Option<&'static str>
         Frame::Via { .. } => (Role::Gateway, "Via"),
         Frame::HostAccess { .. } => (Role::Gateway, "HostAccess"),
         Frame::Orphan { .. } => (Role::Gateway, "Orphan"),
+        Frame::Link { .. } => (Role::Gateway, "Link"),
+        Frame::LinkFailed { .. } => (Role::Relay, "LinkFailed"),
         Frame::Opened { .. } => (Role::Relay, "Opened"),
         Frame::Failed { .. } => (Role::Relay, "Failed"),
         Frame::PeerError { .. } => (Role::Relay, "PeerError"),
@@ -31,6 +33,7 @@ pub(super) fn misdirected(role: Role, frame: &Frame<'_>) -> Option<&'static str>
         | Frame::Reset { .. }
         | Frame::Datagram { .. }
         | Frame::Unbind { .. }
+        | Frame::Moved
         | Frame::Ping { .. }
         | Frame::Pong { .. } => return None,
     };

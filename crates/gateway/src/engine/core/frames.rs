@@ -107,6 +107,9 @@ impl<D: Device> Core<D> {
             | Frame::Orphan { .. }
             | Frame::Via { .. }
             | Frame::HostAccess { .. }
+            | Frame::Link { .. }
+            | Frame::LinkFailed { .. }
+            | Frame::Moved
             | Frame::Credit { .. }
             | Frame::Bind { .. }
             | Frame::Query { .. }

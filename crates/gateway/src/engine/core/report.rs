@@ -5,8 +5,8 @@ use crate::engine::{Engine, spread};
 use crate::limits::{MAX_DNS_CONNECTIONS, MAX_PINGS};
 use crate::net::ways::Direct;
 use crate::status::{
-    Addresses4, Addresses6, DirectPrefix, FlowCounts, GatewayState, Limit, RebindStatus,
-    RelayStatus, Status, TapStatus, UpDown,
+    Addresses4, Addresses6, DirectPrefix, FlowCounts, GatewayState, Limit, LinkStatus,
+    RebindStatus, RelayStatus, Status, TapStatus, UpDown,
 };
 use crate::tap::Device;
 use stack::addresses::{GATEWAY6, HOST6, PREFIX4, PREFIX6, VM6};
@@ -14,7 +14,7 @@ use stack::limits::{MAX_FLOWS, MAX_HALF_OPEN};
 use stack::{DropReason, Ipv6, Offload};
 use std::collections::BTreeMap;
 use std::time::Instant;
-use wire::{Capabilities, Session};
+use wire::{Capabilities, LinkKind, Session};
 
 impl<D: Device> Engine<D> {
     pub(crate) fn report(&mut self, now: Instant) -> Status {
@@ -176,6 +176,11 @@ impl<D: Device> Engine<D> {
             can: peer.map_or_else(Vec::new, |hello| {
                 let can = names.iter().filter(|(bit, _)| hello.capabilities.contains(*bit));
                 can.map(|(_, name)| (*name).to_owned()).collect()
+            }),
+            link: peer.map(|_| LinkStatus {
+                carries: lane.link().map_or("stdio", LinkKind::name).to_owned(),
+                failures: lane.linking.failures().to_vec(),
+                next_try_s: lane.linking.wait(now).map(|wait| wait.as_secs()),
             }),
         }
     }

@@ -15,6 +15,7 @@ mod book;
 mod failed;
 mod lanes;
 mod link;
+mod moves;
 mod program;
 mod relay;
 mod room;
@@ -23,7 +24,7 @@ mod vm;
 mod windows;
 
 use self::book::{Book, Conn};
-use self::program::{Act, Answering, Dice, Program, Reply, What};
+use self::program::{Act, Answering, Dice, Linked, Program, Reply, What};
 use self::relay::{Asleep, Relay};
 use self::vm::Vm;
 use super::core::Open;
@@ -57,6 +58,8 @@ struct World {
     book: Book,
     dice: Dice,
     is_released: bool,
+    /// The gateway has asked for a link.
+    has_linked: bool,
 }
 
 impl world::World for World {
@@ -75,6 +78,20 @@ impl world::World for World {
             }
             // The lane may no longer wait for its end.
             Request::End { answer, .. } => drop(answer.send(Some("it was ended".to_owned()))),
+            Request::Link { lane, news } => {
+                let is_first = !std::mem::replace(&mut self.has_linked, true);
+                let plan = match self.program.setting.link {
+                    Linked::Never => Linked::Never,
+                    plan if is_first => plan,
+                    Linked::Up { .. } | Linked::DiesAtMove { .. } | Linked::Breaks { .. } => {
+                        Linked::Up { ms: 1 }
+                    }
+                };
+                let mut asked = self.relays.iter_mut().filter(|relay| relay.lane == lane);
+                if let Some(relay) = asked.next_back() {
+                    relay.link.ask(self.gateway.now, plan, news);
+                }
+            }
         }
     }
 
@@ -112,6 +129,7 @@ impl World {
             },
             dice,
             is_released: false,
+            has_linked: false,
         }
     }
 
@@ -210,7 +228,10 @@ impl World {
                     | What::Blackout { .. }
             )
         };
-        self.program.acts.iter().all(quiet) && setting.max_binds > 2 && setting.pipe >= 4096
+        self.program.acts.iter().all(quiet)
+            && setting.link.is_sound()
+            && setting.max_binds > 2
+            && setting.pipe >= 4096
     }
 
     fn run(&mut self) {

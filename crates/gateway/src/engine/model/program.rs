@@ -55,6 +55,51 @@ pub(super) struct Setting {
     pub(super) max_binds: u32,
     /// What a relay lets the gateway send on a flow.
     pub(super) window: u32,
+    pub(super) link: Linked,
+}
+
+/// The fate of the first link that the gateway asks for; later ones come up. The numbers are
+/// milliseconds from the request to the link, and from the move to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Linked {
+    Never,
+    Up {
+        ms: u64,
+    },
+    /// The relay's process ends at the gateway's move.
+    DiesAtMove {
+        ms: u64,
+    },
+    /// The link breaks, and the relay does not end by itself.
+    Breaks {
+        ms: u64,
+        after_ms: u64,
+    },
+}
+
+impl Linked {
+    fn random(dice: &mut Dice) -> Self {
+        let ms = dice.of(&[0, 0, 1, 20, 300, 2500]);
+        match dice.between(0, 9) {
+            0..=3 => Self::Never,
+            4..=7 => Self::Up { ms },
+            8 => Self::DiesAtMove { ms },
+            _ => Self::Breaks { ms, after_ms: dice.between(0, 500) },
+        }
+    }
+
+    /// When it comes up.
+    pub(super) fn ms(self) -> Option<u64> {
+        match self {
+            Self::Never => None,
+            Self::Up { ms } | Self::DiesAtMove { ms } | Self::Breaks { ms, .. } => Some(ms),
+        }
+    }
+
+    /// Whether its session lives on.
+    pub(super) fn is_sound(self) -> bool {
+        matches!(self, Self::Never | Self::Up { .. })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +265,7 @@ impl Setting {
         max_flows: 1000,
         max_binds: 1000,
         window: 65_536,
+        link: Linked::Never,
     };
 }
 
@@ -238,6 +284,8 @@ impl Program {
             max_flows: if few { 2 } else { 1000 },
             max_binds: if few { 2 } else { 1000 },
             window: dice.of(&[1, 100, 4096, 65_536, 1 << 20]),
+            // Dice of its own: the programs of old seeds stay the same.
+            link: Linked::random(&mut Dice(!seed)),
         };
         let count = dice.between(1, 14);
         let length = dice.of(&[5, 100, 2000]);
@@ -273,6 +321,7 @@ impl Program {
             Setting { latency_ms: plain.latency_ms, ..was },
             Setting { max_flows: plain.max_flows, max_binds: plain.max_binds, ..was },
             Setting { window: plain.window, ..was },
+            Setting { link: plain.link, ..was },
         ];
         all.extend(
             settings

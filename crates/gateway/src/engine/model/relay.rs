@@ -2,6 +2,7 @@
 //! program's acts in place of sockets.
 
 use super::book::{self, Book, Conn, Sent, Way};
+use super::moves::Link;
 use super::program::{Answering, Dice, Outcome, Plan, Reads, Reply, ServerEnd, Setting, Speaks};
 use crate::engine::pretend::relay::Pipes;
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +34,7 @@ struct Socket {
 pub(super) struct Relay {
     pub(super) lane: usize,
     pipes: Pipes,
+    pub(super) link: Link,
     session: Session,
     decoder: Decoder,
     staging: Vec<u8>,
@@ -118,7 +120,8 @@ impl Relay {
                 | Capabilities::DNS
                 | Capabilities::ORPHANS
                 | Capabilities::ECHO4
-                | Capabilities::ECHO6,
+                | Capabilities::ECHO6
+                | Capabilities::LINK,
             max_flows: setting.max_flows,
             max_binds: setting.max_binds,
             build: "model".to_owned(),
@@ -127,6 +130,7 @@ impl Relay {
         Self {
             lane,
             pipes,
+            link: Link::new(setting.pipe),
             session: Session::new(Role::Relay, hello, now),
             decoder: Decoder::default(),
             staging: Vec::new(),
@@ -160,6 +164,7 @@ impl Relay {
     pub(super) fn die(&mut self, book: &mut Book) {
         self.excuse(book);
         self.is_dead = true;
+        self.link.close();
         self.pipes.down.close();
     }
 
@@ -180,7 +185,8 @@ impl Relay {
             None => {
                 let connects = self.connecting.values().map(|(at, _)| *at);
                 let reads = self.sockets.open.values().filter(|s| s.held > 0).map(|s| s.next_read);
-                connects.chain(reads).chain([self.session.next_deadline()]).min()
+                let link = self.link.next_deadline();
+                connects.chain(reads).chain(link).chain([self.session.next_deadline()]).min()
             }
         }
     }
@@ -195,10 +201,18 @@ impl Relay {
         if self.is_dead {
             return false;
         }
+        let is_linked = self.link.step(now);
+        if self.link.breaks(now) {
+            // It lives on until the gateway ends it.
+            self.link.close();
+            self.excuse(book);
+            self.asleep = Some(Asleep::ForEver);
+            return true;
+        }
         // Lent for the time of this step: the session's source owns what it needs.
         std::mem::swap(&mut self.sockets.book, book);
         self.sockets.is_released = is_released;
-        let mut moved = self.read(now);
+        let mut moved = is_linked | self.read(now);
         moved |= self.connect(now);
         moved |= self.serve(now);
         if self.session.next_deadline() <= now {
@@ -209,6 +223,10 @@ impl Relay {
         }
         moved |= self.write();
         std::mem::swap(&mut self.sockets.book, book);
+        if self.link.kills() {
+            self.die(book);
+            return true;
+        }
         let most = self.setting.max_flows as usize;
         assert!(self.session.flow_count() <= most, "{} flows of {most}", self.session.flow_count());
         assert!(
@@ -230,7 +248,7 @@ impl Relay {
             let piece = usize::try_from(self.dice.between(1, 100_000)).unwrap();
             let space = self.decoder.space();
             let most = piece.min(space.len());
-            let taken = self.pipes.up.read(&mut space[..most]);
+            let taken = self.link.up(&self.pipes).read(&mut space[..most]);
             if taken == 0 {
                 return moved;
             }
@@ -238,6 +256,14 @@ impl Relay {
             self.decoder.filled(taken);
             while let Some(frame) = self.decoder.next_frame().unwrap() {
                 let event = self.session.accept(now, frame).unwrap();
+                if event == Some(Frame::Moved) {
+                    assert_eq!(self.decoder.waiting(), 0, "bytes after the move");
+                    self.link.moved(now);
+                    if self.link.kills() {
+                        return true;
+                    }
+                    break;
+                }
                 if let Some(event) = event {
                     let (session, sockets) = (&mut self.session, &mut self.sockets);
                     let around = Around {
@@ -345,12 +371,15 @@ impl Relay {
             if self.written == self.staging.len() {
                 self.staging.clear();
                 self.written = 0;
-                self.session.fill(&mut self.staging, 64 * 1024, &mut self.sockets);
+                self.link.between_frames(&mut self.session, &mut self.staging);
+                if self.staging.is_empty() {
+                    self.session.fill(&mut self.staging, 64 * 1024, &mut self.sockets);
+                }
                 if self.staging.is_empty() {
                     return moved;
                 }
             }
-            let taken = self.pipes.down.write(&self.staging[self.written..]);
+            let taken = self.link.down(&self.pipes).write(&self.staging[self.written..]);
             self.written += taken;
             moved |= taken > 0;
             if self.written < self.staging.len() {
@@ -389,7 +418,7 @@ impl Around<'_> {
     fn act(self, frame: Frame<'_>) {
         let (now, session, sockets) = (self.now, self.session, self.sockets);
         match frame {
-            Frame::Hello(_) | Frame::Credit { .. } => {}
+            Frame::Hello(_) | Frame::Credit { .. } | Frame::Link { .. } => {}
             Frame::Open { flow, to, .. } => {
                 let conn = conn_of(to);
                 let plan = sockets.book.conns[conn].plan;
@@ -483,6 +512,8 @@ impl Around<'_> {
             | Frame::Changed
             | Frame::Via { .. }
             | Frame::HostAccess { .. }
+            | Frame::LinkFailed { .. }
+            | Frame::Moved
             | Frame::ViaTrouble { .. }
             | Frame::Ping { .. }
             | Frame::Pong { .. }) => panic!("unexpected: {other:?}"),

@@ -130,6 +130,7 @@ impl world::World for World {
                 self.relays.insert(lane, relay);
             }
             Request::Start { .. } => self.starting.push(request),
+            Request::Link { .. } => {}
             Request::End { lane, answer, .. } => {
                 self.relays.remove(&lane);
                 drop(answer.send(Some("it was ended".to_owned())));
