@@ -155,3 +155,86 @@ impl Linking {
         self.next.map(|next| next.saturating_duration_since(now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    fn after(linking: &Linking, now: Instant) -> Option<u64> {
+        linking.wait(now).map(|wait| wait.as_secs())
+    }
+
+    fn lost(linking: &mut Linking, now: Instant, lived: Duration) {
+        let source = io::ErrorKind::UnexpectedEof.into();
+        let why = LaneError::Link { kind: LinkKind::Tcp, source };
+        linking.broke(now, LinkKind::Tcp, lived, &why);
+    }
+
+    #[test]
+    fn tries_that_fail_wait_longer_also_with_the_next_relay() {
+        let now = crate::engine::now();
+        let mut linking = Linking::default();
+        assert_eq!(linking.next_deadline(), None, "the relay knows no links");
+        linking.begin(now);
+        assert!(linking.is_due(now), "the first try is at once");
+        let (_news, news) = mpsc::channel(1);
+        linking.tries(news);
+        let refused = r#"{"failures":[{"link":"tcp","cause":"refused","code":111,"text":"x"}]}"#;
+        linking.hear(now, refused.as_bytes());
+        assert_eq!(after(&linking, now), Some(30));
+        assert_eq!(linking.failures()[0].cause, LinkCause::Refused);
+        linking.hear(now, refused.as_bytes());
+        assert_eq!(after(&linking, now), Some(30), "nothing was under way");
+        linking.stop();
+        let later = now + Duration::from_secs(10);
+        linking.begin(later);
+        assert_eq!(after(&linking, later), Some(20));
+        for wait in [60, 120, 240, 480, 600, 600] {
+            lost(&mut linking, later, Duration::ZERO);
+            assert_eq!(linking.next_deadline(), None, "the next relay decides");
+            linking.begin(later);
+            assert_eq!(after(&linking, later), Some(wait));
+        }
+        assert_eq!(linking.failures().len(), 1, "one for each kind");
+        assert_eq!(linking.failures()[0].cause, LinkCause::Broke);
+        lost(&mut linking, later, LINK_HEALTHY_AFTER);
+        linking.begin(later);
+        assert_eq!(after(&linking, later), Some(30), "it was healthy");
+    }
+
+    #[test]
+    fn a_link_that_is_up_is_no_failure_and_a_worse_one_names_the_better() {
+        let now = crate::engine::now();
+        let mut linking = Linking::default();
+        linking.begin(now);
+        let (send, news) = mpsc::channel(2);
+        linking.tries(news);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(linking.poll(&mut cx, now).is_none());
+        let both = r#"{"failures":[{"link":"vsock","cause":"denied"}],"is_linked":true}"#;
+        linking.hear(now, both.as_bytes());
+        assert_eq!(after(&linking, now), None, "another offer works");
+        let (input, output) = (Box::new(tokio::io::sink()), Box::new(tokio::io::empty()));
+        assert!(send.try_send(LinkNews::Up(LinkKind::Tcp, input, output)).is_ok());
+        assert!(matches!(linking.poll(&mut cx, now), Some(Step::Move(LinkKind::Tcp, ..))));
+        let kinds: Vec<_> = linking.failures().iter().map(|failure| failure.link).collect();
+        assert_eq!((kinds, after(&linking, now)), (vec![LinkKind::Vsock], None));
+    }
+
+    #[test]
+    fn a_report_of_a_hostile_relay_is_kept_within_bounds() {
+        let now = crate::engine::now();
+        let failure = |text: &str| serde_json::json!({ "link": "tcp", "cause": "other", "text": text.repeat(60_000) });
+        let many = serde_json::json!({ "failures": [failure("é"), failure("x"), failure("y")] });
+        for json in [many.to_string(), "{".to_owned(), String::new()] {
+            let mut linking = Linking::default();
+            linking.begin(now);
+            let (_news, news) = mpsc::channel(1);
+            linking.tries(news);
+            linking.hear(now, json.as_bytes());
+            assert_eq!(after(&linking, now), Some(30));
+            assert!(linking.failures().iter().all(|failure| failure.text.len() <= MOST_WORDS));
+        }
+    }
+}

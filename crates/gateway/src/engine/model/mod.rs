@@ -89,7 +89,7 @@ impl world::World for World {
                 };
                 let mut asked = self.relays.iter_mut().filter(|relay| relay.lane == lane);
                 if let Some(relay) = asked.next_back() {
-                    relay.link.ask(self.gateway.now, plan, news);
+                    relay.link.ask(plan, news);
                 }
             }
         }

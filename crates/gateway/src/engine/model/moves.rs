@@ -22,8 +22,10 @@ pub(super) struct Link {
     plan: Linked,
     /// Bytes that each direction holds.
     bytes: usize,
-    /// When it comes up, and how the gateway learns it.
-    due: Option<(Instant, mpsc::Sender<LinkNews>)>,
+    /// How the gateway learns of it.
+    news: Option<mpsc::Sender<LinkNews>>,
+    /// When it comes up.
+    due: Option<Instant>,
     pipes: Option<Pipes>,
     receives: bool,
     sends: Sends,
@@ -35,6 +37,7 @@ impl Link {
         Self {
             plan: Linked::Never,
             bytes,
+            news: None,
             due: None,
             pipes: None,
             receives: false,
@@ -44,24 +47,33 @@ impl Link {
     }
 
     /// The gateway asks for one.
-    pub(super) fn ask(&mut self, now: Instant, plan: Linked, news: mpsc::Sender<LinkNews>) {
-        let Some(ms) = plan.ms() else { return };
+    pub(super) fn ask(&mut self, plan: Linked, news: mpsc::Sender<LinkNews>) {
+        if plan == Linked::Never {
+            return;
+        }
         let secret = Secret::new([0; 32]);
         let address = ([127, 0, 0, 1], 1).into();
         let offers = vec![Offer::Tcp { address }];
         let offers = LinkOffers { nonce: secret.clone(), answer: secret, offers };
         assert!(news.try_send(LinkNews::Offers(Some(offers), Vec::new())).is_ok());
-        self.plan = plan;
-        self.due = Some((now + Duration::from_millis(ms), news));
+        (self.plan, self.news) = (plan, Some(news));
+    }
+
+    /// The relay has the offers.
+    pub(super) fn dial(&mut self, now: Instant) {
+        self.due = self.plan.ms().map(|ms| now + Duration::from_millis(ms));
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        [self.due.as_ref().map(|(at, _)| *at), self.breaks].into_iter().flatten().min()
+        [self.due, self.breaks].into_iter().flatten().min()
     }
 
     /// Returns whether it has come up now.
     pub(super) fn step(&mut self, now: Instant) -> bool {
-        let Some((_, news)) = self.due.take_if(|(at, _)| *at <= now) else { return false };
+        if self.due.take_if(|at| *at <= now).is_none() {
+            return false;
+        }
+        let Some(news) = self.news.take() else { return false };
         let pipes = Pipes { up: Pipe::new(self.bytes), down: Pipe::new(self.bytes) };
         let (input, output) = (Box::new(pipes.up.end()), Box::new(pipes.down.end()));
         if news.try_send(LinkNews::Up(LinkKind::Tcp, input, output)).is_ok() {

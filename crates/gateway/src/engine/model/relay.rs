@@ -264,6 +264,10 @@ impl Relay {
                     }
                     break;
                 }
+                if let Some(Frame::Link { .. }) = event {
+                    self.link.dial(now);
+                    continue;
+                }
                 if let Some(event) = event {
                     let (session, sockets) = (&mut self.session, &mut self.sockets);
                     let around = Around {
@@ -418,7 +422,7 @@ impl Around<'_> {
     fn act(self, frame: Frame<'_>) {
         let (now, session, sockets) = (self.now, self.session, self.sockets);
         match frame {
-            Frame::Hello(_) | Frame::Credit { .. } | Frame::Link { .. } => {}
+            Frame::Hello(_) | Frame::Credit { .. } => {}
             Frame::Open { flow, to, .. } => {
                 let conn = conn_of(to);
                 let plan = sockets.book.conns[conn].plan;
@@ -512,6 +516,7 @@ impl Around<'_> {
             | Frame::Changed
             | Frame::Via { .. }
             | Frame::HostAccess { .. }
+            | Frame::Link { .. }
             | Frame::LinkFailed { .. }
             | Frame::Moved
             | Frame::ViaTrouble { .. }
