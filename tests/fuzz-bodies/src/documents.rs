@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::path::PathBuf;
-use wire::{HostAccessSettings, HostFacts, ViaSettings};
+use wire::{HostAccessSettings, HostFacts, LinkFailures, LinkOffers, ViaSettings};
 
 /// A document that was read is the same after it is written and read again.
 fn document<T: DeserializeOwned + Serialize + PartialEq + Debug>(data: &[u8]) {
@@ -59,7 +59,11 @@ pub fn documents(data: &[u8]) {
         1 => document::<Facts>(data),
         2 => document::<Document>(data),
         3 => document::<HostFacts>(data),
-        4 => document::<ViaSettings>(data),
+        4 => {
+            document::<ViaSettings>(data);
+            document::<LinkOffers>(data);
+            document::<LinkFailures>(data);
+        }
         5 => document::<HostAccessSettings>(data),
         6 => kept(data),
         _ => configuration(data),
