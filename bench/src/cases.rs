@@ -31,7 +31,7 @@ enum Kind {
     Own(fn() -> anyhow::Result<Vec<Figure>>),
 }
 
-use Subject::{Gvproxy, Interop, Kernel, Pasta, Slirp4netns, Underpass, Wine};
+use Subject::{Gvproxy, Interop, Kernel, Pasta, Slirp4netns, Underpass, Wine, WinePipe};
 
 /// All groups, in the order in which they are measured.
 pub(crate) const GROUPS: &[Group] = &[
@@ -55,8 +55,8 @@ pub(crate) const GROUPS: &[Group] = &[
     },
     Group {
         name: "wine",
-        what: "the same with the relay for Windows, under Wine",
-        subjects: &[Wine],
+        what: "the same with the relay for Windows, under Wine, by TCP and by its pipe",
+        subjects: &[Wine, WinePipe],
         kind: Kind::Kept(throughput::tcp),
     },
     Group {

@@ -82,6 +82,10 @@ pub(crate) fn start(lab: &Lab, subject: Subject) -> anyhow::Result<Vec<Process>>
             in_vm("ip route add default via 192.168.127.1 dev wsltap")?;
             Ok(vec![bridge])
         }
-        Subject::Underpass | Subject::Interop | Subject::Wine | Subject::Kernel => Ok(Vec::new()),
+        Subject::Underpass
+        | Subject::Interop
+        | Subject::Wine
+        | Subject::WinePipe
+        | Subject::Kernel => Ok(Vec::new()),
     }
 }

@@ -27,10 +27,13 @@ pub(crate) enum Peers {
 /// The absent subjects, by name, and why.
 pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
     let why = |subject: Subject| match peers {
-        Peers::None if subject != Subject::Wine => Some("left out by --without-peers".to_owned()),
+        Peers::None if !matches!(subject, Subject::Wine | Subject::WinePipe) => {
+            Some("left out by --without-peers".to_owned())
+        }
         Peers::All | Peers::None => missing(subject),
     };
-    let subjects = [Subject::Wine, Subject::Pasta, Subject::Slirp4netns, Subject::Gvproxy];
+    let subjects =
+        [Subject::Wine, Subject::WinePipe, Subject::Pasta, Subject::Slirp4netns, Subject::Gvproxy];
     let absent =
         subjects.into_iter().filter_map(|subject| Some((subject.name().to_owned(), why(subject)?)));
     let others = [("gvproxy.exe", "Debian has no build of it for Windows")];
@@ -41,7 +44,7 @@ pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
 fn missing(subject: Subject) -> Option<String> {
     match subject {
         Subject::Underpass | Subject::Interop | Subject::Kernel => None,
-        Subject::Wine => lab::wine::missing(),
+        Subject::Wine | Subject::WinePipe => lab::wine::missing(),
         Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => {
             (!peers::program(subject.name()).exists()).then(|| {
                 "no Debian suite that was reached has it, or scripts/bench-peers was not run"
@@ -92,7 +95,11 @@ impl Stage {
             }
             Subject::Wine => {
                 let interop = Interop::start(lab);
-                Way::Behind(interop.launch(lab, &[]), interop)
+                Way::Behind(interop.launch(lab, &["--link", "tcp"]), interop)
+            }
+            Subject::WinePipe => {
+                let interop = Interop::start(lab);
+                Way::Behind(interop.launch(lab, &["--link", "stdio"]), interop)
             }
             Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => {
                 Way::Programs(peers::start(lab, subject)?)
@@ -100,6 +107,12 @@ impl Stage {
         };
         if let Way::Tunnel(tunnel) | Way::Behind(tunnel, _) = &mut stage.way {
             tunnel.wait_up();
+            let is_linked = || tunnel.status()["relays"][0]["link"]["carries"] == "tcp";
+            ensure!(
+                subject != Subject::Wine || until(PATIENCE, is_linked),
+                "the relay does not move to TCP: {}",
+                tunnel.status()
+            );
         }
         ensure!(stage.answers_soon(), "{}: the VM does not reach the internet", subject.name());
         Ok(stage)

@@ -7,8 +7,11 @@ pub(crate) enum Subject {
     Underpass,
     /// The same with its pipes carried by the model of WSL's interop.
     Interop,
-    /// Underpass with the relay for Windows, under Wine, through the model.
+    /// Underpass with the relay for Windows, under Wine, which the model starts. Its frames go by
+    /// TCP.
     Wine,
+    /// The same with its frames through the model's pipes.
+    WinePipe,
     /// The kernel forwards; there is no gateway at all.
     Kernel,
     /// passt's `pasta`.
@@ -25,6 +28,7 @@ impl Subject {
             Self::Underpass => "underpass",
             Self::Interop => "underpass behind interop",
             Self::Wine => "underpass, Windows relay",
+            Self::WinePipe => "underpass, Windows relay by its pipe",
             Self::Kernel => "kernel forwarding",
             Self::Pasta => "pasta",
             Self::Slirp4netns => "slirp4netns",

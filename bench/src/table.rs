@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Columns, in this order; others follow.
-pub(crate) const ORDER: [&str; 7] = [
+pub(crate) const ORDER: [&str; 8] = [
     "underpass",
     "pasta",
     "slirp4netns",
@@ -13,6 +13,7 @@ pub(crate) const ORDER: [&str; 7] = [
     "kernel forwarding",
     "underpass behind interop",
     "underpass, Windows relay",
+    "underpass, Windows relay by its pipe",
 ];
 
 /// Goals, medians, and the machine.
