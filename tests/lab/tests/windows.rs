@@ -443,7 +443,7 @@ fn floods_starve_no_other_traffic(lab: &Lab, tunnel: &Tunnel, mebibytes: u64) {
 fn floods_both_ways_for_a_minute_starve_no_other_traffic_and_never_deadlock() {
     let Some((lab, interop)) = windows_lab() else { return };
     let _server = host_nameserver(&lab);
-    let tunnel = up(interop.launch(&lab, &[]));
+    let tunnel = up(interop.launch(&lab, &["--link", "stdio"]));
     floods_starve_no_other_traffic(&lab, &tunnel, 400);
 }
 
@@ -455,5 +455,5 @@ fn floods_starve_no_other_traffic_with_larger_pipes_and_another_relay_either() {
     drop(small);
     let large = Interop::start_with(&lab, 64 * 1024);
     floods_starve_no_other_traffic(&lab, &up(large.launch_linux(&lab, &[])), 150);
-    floods_starve_no_other_traffic(&lab, &up(large.launch(&lab, &[])), 150);
+    floods_starve_no_other_traffic(&lab, &up(large.launch(&lab, &["--link", "stdio"])), 150);
 }

@@ -109,7 +109,7 @@ const WINDOWS: [&str; 3] = ["lab/windows", "lab/windows_start", "lab/verificatio
 
 /// Tests that run or pack Windows programs with every relay: program, and the beginning of the
 /// test's name.
-const WITH_WINE: [(&str, &str); 15] = [
+const WITH_WINE: [(&str, &str); 16] = [
     ("lab/attacks", "a_script_in_the_place_"),
     ("lab/attacks", "another_program_"),
     ("lab/attacks", "links_in_the_place_"),
@@ -117,6 +117,7 @@ const WITH_WINE: [(&str, &str); 15] = [
     ("lab/distro", ""),
     ("lab/doctor", "in_wsl_windows_is_asked_"),
     ("lab/lifetime", ""),
+    ("lab/link", "eight_streams_move_to_tcp_with_the_exe"),
     ("lab/modes", "each_networking_mode_"),
     ("lab/release", "the_same_programs_"),
     ("lab/service", "the_helper_distro_is_started_"),
@@ -128,12 +129,13 @@ const WITH_WINE: [(&str, &str); 15] = [
 ];
 
 /// Parts of the names of tests that wait for half a minute or longer.
-const LONG: [&str; 9] = [
+const LONG: [&str; 10] = [
     "changes::",
     "bad_input::",
     "lifetime::",
     "endless::",
     "conformance::",
+    "eight_streams_move_",
     "doctor_fixes::",
     "_for_a_minute_go_on",
     "_end_after_30_seconds_",
