@@ -70,6 +70,7 @@ $items = @(
     @{ Id = 'host'; Title = 'The relay describes Windows'; Unverified = @() }
     @{ Id = 'host-names'; Title = 'The relay knows Windows'' own names'; Unverified = @('which names it has') }
     @{ Id = 'pipe'; Title = 'The pipe of WSL''s interop'; Unverified = @('over WSL''s own pipe', 'the real interop''s speed') }
+    @{ Id = 'link'; Title = 'The relay moves to a faster link'; Unverified = @('which VPN clients let Windows and the VM exchange packets', 'the speed with Windows'' own TCP') }
     @{ Id = 'throughput'; Title = 'Throughput to Windows'' 127.0.0.1'; Unverified = @('with Windows'' own sockets', 'on more than two cores') }
     @{ Id = 'latency'; Title = 'Latency to Windows'' 127.0.0.1'; Unverified = @() }
     @{ Id = 'tcp'; Title = 'TCP to the internet'; Unverified = @('a real WSL kernel') }
@@ -444,6 +445,17 @@ function Test-Start {
     New-Finding 'yes' 'the tunnel comes up with the distro' $figures $second.Notes
 }
 
+# The throughput of the same run is that of this link.
+function Test-Link {
+    $status = ConvertFrom-Answer (Invoke-Distro @('/usr/bin/underpass', 'status', '--json')) 'underpass status'
+    $link = @($status.relays)[0].link
+    if ($null -eq $link) { return New-Finding 'no' 'the relay is not ready' }
+    $notes = @{ carries = $link.carries }
+    foreach ($failure in @($link.failures)) { $notes["no_$($failure.link)"] = "$($failure.cause) ($($failure.code))" }
+    if ($link.carries -eq 'stdio') { return New-Finding 'no' 'the frames go by standard input and output' @{} $notes }
+    New-Finding 'yes' "the frames go by $($link.carries)" @{} $notes
+}
+
 function Test-DnsQueryRaw([object]$Dns) {
     $path = Get-Note $Dns 'path'
     if ($path.Contains('raw-query')) { return New-Finding 'yes' 'DnsQueryRaw answers' @{} @{ path = $path } }
@@ -741,6 +753,7 @@ try {
             foreach ($row in @($answer.items)) { $rows[$row.item] = ConvertTo-Finding $row }
             foreach ($row in @($answer.items | Where-Object { @('vpn', 'proxy') -notcontains $_.item })) { Add-Finding $row.item $rows[$row.item] }
         }
+        Test-Item 'link' { Test-Link }
         Test-Item 'dns-query-raw' { Test-DnsQueryRaw $rows['dns'] }
         Test-Item 'policy' { Get-Policy }
         if ($rows.ContainsKey('proxy')) { Test-Item 'proxy' { Test-Proxy $rows['proxy'] } }
