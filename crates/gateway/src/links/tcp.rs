@@ -1,6 +1,6 @@
 //! Listens for TCP of the host on the network that WSL gives the VM: only in NAT mode, where the
-//! host has an address of its own there. The socket belongs to `eth0`. So no packet of it goes to
-//! the TAP, although the tunnel captures the host's address, and no program of the VM can connect.
+//! host has an address of its own there. The socket belongs to `eth0`, so no packet of it goes to
+//! the TAP, although the tunnel captures the host's address.
 
 use super::{Around, failed};
 use crate::limits::{LINK_BYTES, MAX_LINK_CALLERS};
