@@ -11,7 +11,9 @@ pub mod network;
 pub mod program;
 mod resolv_conf;
 pub mod tunnels;
+mod vm_id;
 
 pub use mode::{NetworkingMode, wslinfo};
 pub use nameserver::{Nameserver, NameserverError};
 pub use resolv_conf::{MOST_SERVERS, ResolvConf};
+pub use vm_id::{NotAnId, VmId, vm_id};
