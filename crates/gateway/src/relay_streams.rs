@@ -7,6 +7,7 @@
 //! between, and whether it takes sockets is not documented.
 
 use crate::limits::STREAM_BYTES;
+use crate::links;
 use crate::program::Kind;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -18,6 +19,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::pipe;
 use tokio::process::Child;
+use wire::LinkKind;
 
 /// The kind of a relay's streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,11 +106,20 @@ pub(crate) fn open(streams: Streams, [input, output]: [OwnedFd; 2]) -> io::Resul
 ///
 /// # Errors
 /// The runtime does not take it.
-pub(crate) fn open_link(descriptor: OwnedFd) -> io::Result<(Input, Output)> {
+pub(crate) fn open_link(kind: LinkKind, descriptor: OwnedFd) -> io::Result<(Input, Output)> {
     let socket = std::net::TcpStream::from(descriptor);
     socket.set_nonblocking(true)?;
-    let (output, input) = tokio::net::TcpStream::from_std(socket)?.into_split();
-    Ok((Box::new(input), Box::new(output)))
+    let stream = tokio::net::TcpStream::from_std(socket)?;
+    Ok(match kind {
+        LinkKind::Tcp => {
+            let (output, input) = stream.into_split();
+            (Box::new(input), Box::new(output))
+        }
+        LinkKind::Vsock => {
+            let (input, output) = links::stream::split(stream);
+            (Box::new(input), Box::new(output))
+        }
+    })
 }
 
 /// `sending` is the end into which is written.

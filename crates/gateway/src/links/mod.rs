@@ -6,7 +6,9 @@
 //! nonce that went by the relay's standard streams, and costs little until then: few may owe it at
 //! a time, and for a short time. The first one with the nonce ends the listening.
 
+pub(crate) mod stream;
 mod tcp;
+mod vsock;
 mod wish;
 
 pub use wish::LinkWish;
@@ -39,6 +41,7 @@ pub(crate) struct Around {
 /// A socket that listens for one kind of link.
 enum Listener {
     Tcp(tcp::Listener),
+    Vsock(vsock::Listener),
 }
 
 impl Listener {
@@ -47,6 +50,7 @@ impl Listener {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
         match self {
             Self::Tcp(listener) => listener.poll_next(cx),
+            Self::Vsock(listener) => listener.poll_next(cx),
         }
     }
 }
@@ -159,12 +163,9 @@ async fn listen(kind: LinkKind, around: &Around) -> Result<(Listener, Offer), Li
         LinkKind::Tcp => {
             tcp::listen(around).await.map(|(listener, offer)| (Listener::Tcp(listener), offer))
         }
-        LinkKind::Vsock => Err(LinkFailure {
-            link: kind,
-            cause: LinkCause::Unsupported,
-            code: 0,
-            text: "this build of the gateway has no Hyper-V sockets".to_owned(),
-        }),
+        LinkKind::Vsock => {
+            vsock::listen().await.map(|(listener, offer)| (Listener::Vsock(listener), offer))
+        }
     }
 }
 

@@ -216,7 +216,7 @@ impl Port {
             ToEngine::NotLinked { lane } => self.tell(lane, LinkNews::Late),
             ToEngine::Linked { lane, kind } => {
                 let link = <[OwnedFd; 1]>::try_from(parcel.descriptors).ok();
-                let opened = link.map(|[link]| relay_streams::open_link(link));
+                let opened = link.map(|[link]| relay_streams::open_link(kind, link));
                 self.tell(
                     lane,
                     match opened {
