@@ -13,6 +13,8 @@ mod echo;
 pub mod engine;
 mod facts;
 mod hosts;
+#[cfg(any(windows, test))]
+mod hyperv;
 mod icmp;
 pub mod limits;
 mod link;

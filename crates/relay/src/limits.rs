@@ -27,6 +27,10 @@ pub const QUERY_SOCKETS: usize = 3;
 /// Bytes that the system holds for the link to the gateway, in each direction.
 pub const LINK_BYTES: u32 = 1024 * 1024;
 
+/// The same for a Hyper-V socket: the most that Linux gives its rings (`RINGBUFFER_HVS_MAX_SIZE` in
+/// the kernel's `net/vmw_vsock/hyperv_transport.c`).
+pub const VSOCK_BYTES: usize = 256 * 1024;
+
 /// How long an offer of a link may take, from its connect to the gateway's answer.
 pub const LINK_DIAL_PATIENCE: Duration = Duration::from_secs(2);
 

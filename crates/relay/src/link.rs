@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -21,15 +20,20 @@ use tokio::time::timeout;
 use wire::link::{LinkCause, LinkFailure, Offer, SECRET_BYTES};
 use wire::{ConnectFailure, LinkFailures, LinkKind, LinkOffers, Session, Violation};
 
+/// The direction of a link from the gateway.
+pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
+/// The direction of a link to the gateway.
+pub(crate) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
 /// The dial that the gateway's last offers have started, and its outcome.
 #[derive(Default)]
 pub(crate) struct Dial {
     under_way: Option<(AbortHandle, oneshot::Receiver<Dialled>)>,
-    link: Option<TcpStream>,
+    link: Option<(Reader, Writer)>,
 }
 
 struct Dialled {
-    link: Option<TcpStream>,
+    link: Option<(Reader, Writer)>,
     failures: Vec<LinkFailure>,
 }
 
@@ -69,8 +73,8 @@ impl Dial {
     }
 
     /// The link's two directions, once it is up.
-    pub(crate) fn take(&mut self) -> Option<(OwnedReadHalf, OwnedWriteHalf)> {
-        self.link.take().map(TcpStream::into_split)
+    pub(crate) fn take(&mut self) -> Option<(Reader, Writer)> {
+        self.link.take()
     }
 
     fn stop(&mut self) {
@@ -114,19 +118,24 @@ async fn try_offer(
     kind: LinkKind,
     offer: &Offer,
     secrets: &LinkOffers,
-) -> Result<TcpStream, LinkFailure> {
+) -> Result<(Reader, Writer), LinkFailure> {
     let error = |error: io::Error| failed(kind, &error);
-    let mut link = match offer {
-        Offer::Tcp { address } => connect(*address).await.map_err(error)?,
-        Offer::Vsock { .. } | Offer::Unknown => {
-            return Err(failed(kind, &io::ErrorKind::Unsupported.into()));
+    let (mut from, mut to): (Reader, Writer) = match offer {
+        Offer::Tcp { address } => {
+            let (from, to) = connect(*address).await.map_err(error)?.into_split();
+            (Box::new(from), Box::new(to))
         }
+        Offer::Vsock { vm, port } => {
+            let (from, to) = os::vsock::dial(vm, *port).await.map_err(error)?;
+            (Box::new(from), Box::new(to))
+        }
+        Offer::Unknown => return Err(failed(kind, &io::ErrorKind::Unsupported.into())),
     };
-    link.write_all(secrets.nonce.bytes()).await.map_err(error)?;
+    to.write_all(secrets.nonce.bytes()).await.map_err(error)?;
     let mut answer = [0; SECRET_BYTES];
-    link.read_exact(&mut answer).await.map_err(error)?;
+    from.read_exact(&mut answer).await.map_err(error)?;
     if secrets.answer.is(&answer) {
-        return Ok(link);
+        return Ok((from, to));
     }
     Err(LinkFailure {
         link: kind,
@@ -149,7 +158,9 @@ async fn connect(to: SocketAddr) -> io::Result<TcpStream> {
 fn failed(link: LinkKind, error: &io::Error) -> LinkFailure {
     let code = error.raw_os_error().unwrap_or_default();
     let cause = match (error.kind(), os::errors::connect_failure(code)) {
+        _ if link == LinkKind::Vsock && os::vsock::is_missing(code) => LinkCause::Unsupported,
         (io::ErrorKind::Unsupported, _) => LinkCause::Unsupported,
+        (io::ErrorKind::ConnectionRefused, _) => LinkCause::Refused,
         // The gateway closes a connection of a stranger.
         (io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset, _) => LinkCause::Stranger,
         (_, ConnectFailure::Refused) => LinkCause::Refused,
@@ -179,7 +190,7 @@ enum From {
     Stdin,
     /// The gateway has moved, and this program's dial has not ended.
     Soon,
-    Link(OwnedReadHalf),
+    Link(Reader),
     Broken,
 }
 
@@ -198,7 +209,7 @@ impl<R> Input<R> {
         matches!(self.from, From::Soon)
     }
 
-    pub(crate) fn use_link(&mut self, link: OwnedReadHalf) {
+    pub(crate) fn use_link(&mut self, link: Reader) {
         self.from = From::Link(link);
     }
 }
@@ -245,10 +256,10 @@ pub(crate) struct Output<W> {
 enum To {
     Stdout,
     /// Moved is the next frame.
-    Soon(OwnedWriteHalf),
+    Soon(Writer),
     /// Moved is being written to standard output.
-    Announced(OwnedWriteHalf),
-    Link(OwnedWriteHalf),
+    Announced(Writer),
+    Link(Writer),
     Broken,
 }
 
@@ -257,7 +268,7 @@ impl<W> Output<W> {
         Self { stdout, to: To::Stdout }
     }
 
-    pub(crate) fn use_link(&mut self, link: OwnedWriteHalf) {
+    pub(crate) fn use_link(&mut self, link: Writer) {
         self.to = To::Soon(link);
     }
 

@@ -1,5 +1,5 @@
 //! Blocking streams as asynchronous ones: a thread each. Windows' standard streams are such, being
-//! synchronous handles on pipes of 4 KiB when WSL made them.
+//! synchronous handles on pipes of 4 KiB when WSL made them, and its Hyper-V sockets.
 //!
 //! The threads know nothing of frames. Each waits for its own stream and for room, and for nothing
 //! else.
@@ -75,7 +75,7 @@ pub(crate) struct Output(Arc<Shared>);
 pub(crate) fn read(mut source: impl Read + Send + 'static) -> io::Result<Input> {
     let shared = Shared::new();
     let ours = Arc::clone(&shared);
-    thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+    thread::Builder::new().name("reader".to_owned()).spawn(move || {
         let mut piece = vec![0; READ];
         let end = loop {
             match source.read(&mut piece) {
@@ -107,7 +107,7 @@ pub(crate) fn read(mut source: impl Read + Send + 'static) -> io::Result<Input> 
 pub(crate) fn write(mut sink: impl Write + Send + 'static) -> io::Result<Output> {
     let shared = Shared::new();
     let ours = Arc::clone(&shared);
-    thread::Builder::new().name("stdout".to_owned()).spawn(move || {
+    thread::Builder::new().name("writer".to_owned()).spawn(move || {
         let mut piece = VecDeque::new();
         loop {
             let mut buffer = ours.wait(|buffer| buffer.bytes.is_empty() && buffer.end.is_none());

@@ -11,6 +11,7 @@ mod facts;
 pub(crate) mod proxies;
 pub(crate) mod resolver;
 mod streams;
+pub(crate) mod vsock;
 
 pub(crate) use allocator::give_memory_back;
 use std::path::Path;

@@ -12,6 +12,7 @@ mod pinger;
 pub(crate) mod proxies;
 mod resolver;
 mod streams;
+pub(crate) mod vsock;
 #[expect(unsafe_code, reason = "there is no other way to call Windows' own functions")]
 mod win32;
 

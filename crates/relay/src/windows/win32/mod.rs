@@ -5,6 +5,7 @@ pub(crate) mod adapters;
 mod addresses;
 pub(crate) mod connect_errors;
 pub(crate) mod dns;
+pub(crate) mod hyperv;
 pub(crate) mod icmp;
 pub(crate) mod library;
 pub(crate) mod proxy;
