@@ -72,6 +72,7 @@ $items = @(
     @{ Id = 'pipe'; Title = 'The pipe of WSL''s interop'; Unverified = @('over WSL''s own pipe', 'the real interop''s speed') }
     @{ Id = 'link'; Title = 'The relay moves to a faster link'; Unverified = @('which VPN clients let Windows and the VM exchange packets', 'the speed with Windows'' own TCP') }
     @{ Id = 'throughput'; Title = 'Throughput to Windows'' 127.0.0.1'; Unverified = @('with Windows'' own sockets', 'on more than two cores') }
+    @{ Id = 'links'; Title = 'Each link between gateway and relay'; Unverified = @('the relay for Windows on a Hyper-V socket: its dial and its speed') }
     @{ Id = 'latency'; Title = 'Latency to Windows'' 127.0.0.1'; Unverified = @() }
     @{ Id = 'tcp'; Title = 'TCP to the internet'; Unverified = @('a real WSL kernel') }
     @{ Id = 'udp'; Title = 'UDP to the internet'; Unverified = @('a real WSL kernel') }
@@ -463,6 +464,50 @@ function Test-DnsQueryRaw([object]$Dns) {
     New-Finding 'no' 'the answers came another way' @{} @{ path = $path }
 }
 
+# Starts the tunnel with each link, measures it, and puts the default back.
+function Test-Links {
+    $figures = [ordered]@{}
+    $notes = [ordered]@{}
+    $file = '/etc/underpass.toml'
+    $taken = Invoke-Distro @('/bin/sh', '-c', "test ! -e $file")
+    if ($taken.Code -ne 0) { return New-Finding 'skipped' "the distro has a $file of its own" }
+    try {
+        foreach ($link in @('vsock', 'tcp', 'stdio')) {
+            $set = Invoke-Distro @('/bin/sh', '-c', "echo 'link = `"$link`"' >$file")
+            if ($set.Code -ne 0) { throw "${file}: $(Get-Words $set)" }
+            [void](Invoke-Wsl @('--terminate', $name))
+            $start = Get-SelftestFinding 'start' @('--wait', '120') 240
+            if ($start.Outcome -ne 'yes') { return New-Finding 'no' "the tunnel does not come up with the link ${link}: $($start.Detail)" $figures $notes }
+            # The gateway listens for 10 s; it serves over the standard streams meanwhile.
+            $clock = [System.Diagnostics.Stopwatch]::StartNew()
+            do {
+                Start-Sleep -Milliseconds 200
+                $status = ConvertFrom-Answer (Invoke-Distro @('/usr/bin/underpass', 'status', '--json')) 'underpass status'
+                $state = @($status.relays)[0].link
+            } while ($state.carries -ne $link -and $clock.Elapsed.TotalSeconds -lt 12)
+            $notes[$link] = [string]$state.carries
+            if ($state.carries -ne $link) {
+                $why = @(@($state.failures) | ForEach-Object { "$($_.cause) $($_.code): $($_.text)" })
+                $notes[$link] = "not up: $($why -join '; ')"
+                continue
+            }
+            $figures["${link}_up_after_ms"] = $clock.ElapsedMilliseconds
+            $speed = Get-SelftestFinding 'throughput' @('--mebibytes', [string]$Mebibytes) 600
+            foreach ($figure in @('up_mbit', 'down_mbit', 'eight_up_mbit', 'eight_down_mbit')) {
+                $property = $speed.Figures.PSObject.Properties[$figure]
+                if ($null -ne $property) { $figures["${link}_$figure"] = $property.Value }
+            }
+        }
+    }
+    finally {
+        [void](Invoke-Distro @('/bin/sh', '-c', "rm -f $file"))
+        [void](Invoke-Program 'wsl.exe' @('--terminate', $name) 120)
+    }
+    [void](Get-SelftestFinding 'start' @('--wait', '120') 240)
+    if ($notes['vsock'] -ne 'vsock') { return New-Finding 'no' 'the Hyper-V socket does not come up' $figures $notes }
+    New-Finding 'yes' "the Hyper-V socket comes up; tcp: $($notes['tcp'])" $figures $notes
+}
+
 function Test-KeepAlive {
     if ($KeepAliveMinutes -eq 0) { return New-Finding 'skipped' 'switched off with -KeepAliveMinutes 0' }
     $before = Get-SelftestFinding 'start' @('--wait', '60') 120
@@ -754,6 +799,7 @@ try {
             foreach ($row in @($answer.items | Where-Object { @('vpn', 'proxy') -notcontains $_.item })) { Add-Finding $row.item $rows[$row.item] }
         }
         Test-Item 'link' { Test-Link }
+        Test-Item 'links' { Test-Links }
         Test-Item 'dns-query-raw' { Test-DnsQueryRaw $rows['dns'] }
         Test-Item 'policy' { Get-Policy }
         if ($rows.ContainsKey('proxy')) { Test-Item 'proxy' { Test-Proxy $rows['proxy'] } }
