@@ -352,3 +352,60 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Output<W> {
         own.settle(outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+    use wire::link::Secret;
+
+    fn offers(offers: Vec<Offer>) -> LinkOffers {
+        LinkOffers { nonce: Secret::new([1; 32]), answer: Secret::new([2; 32]), offers }
+    }
+
+    /// A Hyper-V socket of a VM that does not exist, where the system has such sockets at all.
+    fn nowhere() -> Offer {
+        Offer::Vsock { vm: "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9".to_owned(), port: 5000 }
+    }
+
+    #[tokio::test]
+    async fn without_a_hyperv_socket_the_next_offer_is_taken_and_the_first_is_reported() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let gateway = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut nonce = [0; SECRET_BYTES];
+            stream.read_exact(&mut nonce).await.unwrap();
+            stream.write_all(&[2; 32]).await.unwrap();
+            (stream, nonce)
+        };
+        let all = offers(vec![nowhere(), Offer::Tcp { address }]);
+        let (dialled, (_stream, nonce)) = tokio::join!(dial(&all), gateway);
+        assert!(dialled.link.is_some());
+        assert_eq!(nonce, [1; 32]);
+        let [failure] = &dialled.failures[..] else { panic!("{:?}", dialled.failures) };
+        assert_eq!(failure.link, LinkKind::Vsock);
+        // Wine and a Linux without the variable lack such sockets. A Windows finds no VM.
+        let expected = [LinkCause::Unsupported, LinkCause::TimedOut, LinkCause::Refused];
+        assert!(expected.contains(&failure.cause), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn without_any_link_both_failures_are_reported_and_the_standard_streams_stay() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let dialled = dial(&offers(vec![nowhere(), Offer::Tcp { address }])).await;
+        assert!(dialled.link.is_none());
+        let kinds: Vec<LinkKind> = dialled.failures.iter().map(|failure| failure.link).collect();
+        assert_eq!(kinds, [LinkKind::Vsock, LinkKind::Tcp]);
+    }
+
+    #[test]
+    fn a_policy_of_windows_is_a_denial() {
+        // WSAEACCES and EACCES.
+        let code = if cfg!(windows) { 10013 } else { 13 };
+        let failure = failed(LinkKind::Vsock, &io::Error::from_raw_os_error(code));
+        assert_eq!((failure.cause, failure.code), (LinkCause::Denied, code));
+    }
+}
