@@ -332,7 +332,8 @@ No problems found: every check that could run passed.
         let diagnosis = judge(&facts, None);
         let text = |hints| render(&diagnosis, Language::English, Colour::None, hints);
         let folded = text(Hints::Folded);
-        let end = "Hints: 1 (`--hints` shows them in full)\n  ! Windows' firewall does not protect WSL  (windows-firewall)\n";
+        let end = "Hints: 1 (`--hints` shows them in full)\n  ! Windows' firewall does not protect \
+                   WSL  (windows-firewall)\n";
         assert!(folded.ends_with(end), "{folded}");
         assert!(
             folded.contains("✗ WSL's clock differs from Windows'")

@@ -68,10 +68,13 @@ mod tests {
         let mounts = format!(
             "30 1 0:5 / / rw - ext4 /dev/sdc rw\n\
              41 30 0:40 / /mnt/c rw,noatime - virtiofs drvfsaC rw\n\
-             42 30 0:41 / /tmp/a rw,nosuid,nodev - fuse.sshfs a: rw,user_id=65534,group_id=65534,allow_other\n\
+             42 30 0:41 / /tmp/a rw,nosuid,nodev - fuse.sshfs a: \
+             rw,user_id=65534,group_id=65534,allow_other\n\
              43 30 0:42 / /tmp/b rw - fuse.virtiofs b rw,user_id=65534,group_id=0,allow_other\n\
-             44 30 0:43 / /tmp/virtiofs\\040-\\040virtiofs rw - fuse virtiofs rw,user_id=65534,group_id=0\n\
-             45 30 0:44 / /mnt/d rw - fuseblk /dev/sdd rw,user_id=0,group_id=0,allow_other,blksize=4096\n\
+             44 30 0:43 / /tmp/virtiofs\\040-\\040virtiofs rw - fuse virtiofs \
+             rw,user_id=65534,group_id=0\n\
+             45 30 0:44 / /mnt/d rw - fuseblk /dev/sdd \
+             rw,user_id=0,group_id=0,allow_other,blksize=4096\n\
              46 30 0:45 / /home/me/far rw - fuse.sshfs b: rw,user_id={me},group_id=0\n\
              47 30 0:46 / /odd rw - fuse\n"
         );

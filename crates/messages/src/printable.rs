@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 /// either kind (ECMA-48, C0 and C1), and the marks that turn the direction of letters (UAX 9).
 fn is_obeyed(letter: char) -> bool {
     letter.is_control()
-        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text of several lines without anything that a terminal obeys: each such character except line

@@ -98,7 +98,8 @@ impl Url {
         };
         let (host, version) = (self.place(name), env!("CARGO_PKG_VERSION"));
         format!(
-            "GET {what} HTTP/1.1\r\nHost: {host}\r\n{who}User-Agent: underpass/{version}\r\nAccept: text/plain, */*\r\n\
+            "GET {what} HTTP/1.1\r\nHost: {host}\r\n{who}User-Agent: underpass/{version}\r\n\
+             Accept: text/plain, */*\r\n\
              Cache-Control: no-cache\r\nConnection: close\r\n\r\n"
         )
         .into_bytes()

@@ -48,7 +48,10 @@ pub enum DialogError {
         length: usize,
     },
     /// It closed the connection before its answer was whole.
-    #[error("the proxy closed the connection {}", if *.heard { "in the middle of its answer" } else { "without an answer" })]
+    #[error(
+        "the proxy closed the connection {}",
+        if *.heard { "in the middle of its answer" } else { "without an answer" }
+    )]
     Closed {
         /// Whether the proxy sent anything.
         heard: bool,

@@ -151,7 +151,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_matches_as_a_plain_search_would_say(pattern in "[ab*]{0,6}", text in "[ab]{0,8}") {
+        fn a_pattern_matches_as_a_plain_search_would_say(
+            pattern in "[ab*]{0,6}",
+            text in "[ab]{0,8}",
+        ) {
             fn slow(pattern: &[u8], text: &[u8]) -> bool {
                 match pattern.split_first() {
                     None => text.is_empty(),

@@ -67,8 +67,8 @@ fn every_yes_of_http_counts_and_interim_answers_are_passed_over() {
 
 #[test]
 fn refusals_of_http_proxies_say_what_to_do() {
-    let answer =
-        b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Negotiate, Basic realm=\"a, b\"\r\nproxy-authenticate: NTLM\r\n\r\n";
+    let answer = b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Negotiate, Basic realm=\"a, b\"\r\n\
+          proxy-authenticate: NTLM\r\n\r\n";
     let needed = refusal("http://proxy:1", answer);
     let schemes = "Negotiate, Basic, NTLM".to_owned();
     assert_eq!(needed, DialogError::CredentialsNeeded { schemes: schemes.clone() });
@@ -275,7 +275,9 @@ proptest! {
     fn the_result_is_the_same_however_the_bytes_are_cut(
         bytes in prop_oneof![answers(), Just(YES.to_vec()), Just(SOCKS_YES.to_vec())],
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
-        url in prop::sample::select(vec!["http://p:1", "http://u:p@p:1", "socks5://p:1", "socks5://u:p@p:1"]),
+        url in prop::sample::select(vec![
+            "http://p:1", "http://u:p@p:1", "socks5://p:1", "socks5://u:p@p:1",
+        ]),
         host in prop::sample::select(vec!["host.test", "192.0.2.1", "2001:db8::1"]),
     ) {
         let to = target(host, 443);
@@ -311,7 +313,9 @@ proptest! {
 
     #[test]
     fn a_masked_text_has_no_secret(
-        user in "[a-zA-Z0-9._!$&*+,;=-]{6,9}", password in "[a-zA-Z0-9.:_!$&*+,;=@/?#-]{6,9}", before in "[a-z =,;]{0,9}",
+        user in "[a-zA-Z0-9._!$&*+,;=-]{6,9}",
+        password in "[a-zA-Z0-9.:_!$&*+,;=@/?#-]{6,9}",
+        before in "[a-z =,;]{0,9}",
     ) {
         // That would be a second URL.
         prop_assume!(!password.contains("://"));

@@ -133,9 +133,11 @@ mod tests {
 
     fn status(pid: u32, state: GatewayState) -> Seen {
         let json = serde_json::json!({
-            "state": state, "mode": "nat", "version": "1", "pid": pid, "uptime_s": 0, "captured": [], "relays": [],
+            "state": state, "mode": "nat", "version": "1", "pid": pid, "uptime_s": 0,
+            "captured": [], "relays": [],
             "flows": { "tcp": 0, "tcp_pending": 0, "time_wait": 0, "udp": 0, "echo": 0, "dns": 0 },
-            "totals": { "tcp": 0, "udp": 0, "dns": 0, "echo": 0 }, "dns_answers": {}, "bytes": { "up": 0, "down": 0 },
+            "totals": { "tcp": 0, "udp": 0, "dns": 0, "echo": 0 },
+            "dns_answers": {}, "bytes": { "up": 0, "down": 0 },
             "packets": { "up": 0, "down": 0 }, "drops": {}, "limits": [],
         });
         Seen::Running(Box::new(serde_json::from_value(json).unwrap()))

@@ -94,7 +94,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   underpass completions bash >~/.local/share/bash-completion/completions/underpass
-  underpass completions zsh >~/.zfunc/_underpass    # with fpath+=~/.zfunc before compinit in ~/.zshrc
+  underpass completions zsh >~/.zfunc/_underpass    # with fpath+=~/.zfunc before compinit in \
+  ~/.zshrc
   underpass completions fish >~/.config/fish/completions/underpass.fish
   source <(underpass completions bash)    # for this shell only")]
     Completions {
@@ -181,9 +182,11 @@ pub(crate) struct UpOptions {
     via_except: Vec<String>,
     #[arg(long, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
-    #[arg(long, conflicts_with_all = ["relay", "relay_arg", "lanes", "link", "tap", "mtu", "subnet", "no_host_loopback", "host_ports", "rebind_domain_ok",
-        "udp_filtering", "no_offload",
-        "publish", "no_publish", "outside", "via", "via_except", "config", "if_needed"])]
+    #[arg(long, conflicts_with_all = [
+        "relay", "relay_arg", "lanes", "link", "tap", "mtu", "subnet", "no_host_loopback",
+        "host_ports", "rebind_domain_ok", "udp_filtering", "no_offload", "publish", "no_publish",
+        "outside", "via", "via_except", "config", "if_needed",
+    ])]
     pub(crate) attach: bool,
 }
 

@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn examples_stay_as_they_are_and_the_rest_is_prose() {
-        let below = "Examples:\n  eval \"$(x on --port 1)\"\n  .y 'a' ~\\b\n\nExit codes: 0 well,\n  1 not.";
+        let below = "Examples:\n  eval \"$(x on --port 1)\"\n  .y 'a' ~\\b\n\n\
+                     Exit codes: 0 well,\n  1 not.";
         assert_eq!(
             sections(below),
             ".SH EXAMPLES\n.nf\n  eval \"$(x on \\-\\-port 1)\"\n  .y \\(aqa\\(aq \\(ti\\eb\n.fi\n.PP\nExit codes: 0 well,\n1 not.\n"

@@ -183,7 +183,8 @@ fn bash_completes_commands_of_each_level() {
     // The steps of bash's own completion: it sets the words, calls the function and reads its
     // reply.
     const ASK: &str = r#"source "$1"; shift; COMP_WORDS=(underpass "$@"); COMP_CWORD=$#
-        complete -p underpass >/dev/null && _underpass underpass "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+        complete -p underpass >/dev/null || exit 1
+        _underpass underpass "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
         printf '%s\n' "${COMPREPLY[@]}""#;
     let complete = |words: &[&str]| -> Vec<String> {
         let said = quiet("bash", &[&["--norc", "-c", ASK, "bash", &script][..], words].concat());

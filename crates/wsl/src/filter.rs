@@ -95,11 +95,16 @@ mod tests {
 
     #[test]
     fn both_ways_of_writing_say_the_same() {
-        let nft = "table ip filter {\n\tchain DOCKER {\n\t}\n\n\tchain FORWARD {\n\t\ttype filter hook forward priority filter; policy drop;\n\
-                   \t\tcounter packets 0 bytes 0 jump DOCKER\n\t\tip saddr 10.0.0.0/8 drop\n\t}\n\n\tchain OUTPUT {\n\
-                   \t\ttype filter hook output priority filter; policy accept;\n\t\tudp dport 53 counter packets 1 bytes 2 drop\n\t}\n}\n";
-        let iptables = "*nat\n:OUTPUT ACCEPT [0:0]\n:DOCKER - [0:0]\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n\
-                        :OUTPUT ACCEPT [0:0]\n-A FORWARD -s 10.0.0.0/8 -j DROP\n-A OUTPUT -p udp -m udp --dport 53 -j DROP\nCOMMIT\n";
+        let nft = "table ip filter {\n\tchain DOCKER {\n\t}\n\n\tchain FORWARD {\n\
+                   \t\ttype filter hook forward priority filter; policy drop;\n\
+                   \t\tcounter packets 0 bytes 0 jump DOCKER\n\t\tip saddr 10.0.0.0/8 drop\n\t}\n\n\
+                   \tchain OUTPUT {\n\
+                   \t\ttype filter hook output priority filter; policy accept;\n\
+                   \t\tudp dport 53 counter packets 1 bytes 2 drop\n\t}\n}\n";
+        let iptables = "*nat\n:OUTPUT ACCEPT [0:0]\n:DOCKER - [0:0]\nCOMMIT\n*filter\n\
+                        :INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n\
+                        :OUTPUT ACCEPT [0:0]\n-A FORWARD -s 10.0.0.0/8 -j DROP\n\
+                        -A OUTPUT -p udp -m udp --dport 53 -j DROP\nCOMMIT\n";
         for (filter, rule) in [
             (of_nft(nft), "udp dport 53 counter packets 1 bytes 2 drop"),
             (of_iptables(iptables), "-A OUTPUT -p udp -m udp --dport 53 -j DROP"),

@@ -19,7 +19,8 @@ mod tests {
 
     #[test]
     fn hosts_are_found_by_any_of_their_names() {
-        let hosts = "127.0.0.1 localhost # not this one: git\n10.1.2.3\tgit.corp.example GIT\n10.1.2.4 git\nx git\n";
+        let hosts = "127.0.0.1 localhost # not this one: git\n10.1.2.3\tgit.corp.example GIT\n\
+                     10.1.2.4 git\nx git\n";
         let found = |name: &str| {
             lines_for(hosts, name).map(|(line, at)| (line, at.to_string())).collect::<Vec<_>>()
         };

@@ -59,8 +59,10 @@ mod tests {
 
     #[test]
     fn servers_are_taken_in_order_and_no_more_than_three() {
-        let text = "# nameserver 192.0.2.9\n;nameserver 192.0.2.9\nnameserver 192.0.2.1\nnameserver\tfe80::1%eth0 # ours\n\
-                    nameserver192.0.2.9\n nameserver 192.0.2.9\nnameserver \t 2001:db8::53\nnameserver x\nnameserver\n\
+        let text = "# nameserver 192.0.2.9\n;nameserver 192.0.2.9\nnameserver 192.0.2.1\n\
+                    nameserver\tfe80::1%eth0 # ours\n\
+                    nameserver192.0.2.9\n nameserver 192.0.2.9\nnameserver \t 2001:db8::53\n\
+                    nameserver x\nnameserver\n\
                     nameserver 192.0.2.4";
         assert_eq!(servers(text), ["192.0.2.1", "fe80::1%eth0", "2001:db8::53"]);
         assert_eq!(ResolvConf::read(text).named.len(), 4);

@@ -44,19 +44,27 @@ pub fn at_each_connect(adapter: &str) -> Vec<String> {
     // own text doubles.
     let command = once(adapter).replace('\'', "''");
     vec![
-        format!("$log = (Get-WinEvent -ListLog {logs} -ErrorAction SilentlyContinue | Select-Object -First 1).LogName"),
-        "$trigger = Get-CimClass -Namespace Root/Microsoft/Windows/TaskScheduler -ClassName MSFT_TaskEventTrigger | \
+        format!(
+            "$log = (Get-WinEvent -ListLog {logs} -ErrorAction SilentlyContinue | \
+                 Select-Object -First 1).LogName"
+        ),
+        "$trigger = Get-CimClass -Namespace Root/Microsoft/Windows/TaskScheduler -ClassName \
+         MSFT_TaskEventTrigger | \
          New-CimInstance -ClientOnly"
             .to_owned(),
         "$trigger.Enabled = $true".to_owned(),
         format!(
-            "$trigger.Subscription = \"<QueryList><Query><Select Path='$log'>*[System[EventID={CONNECTED}]]</Select>\
+            "$trigger.Subscription = \"<QueryList><Query><Select \
+             Path='$log'>*[System[EventID={CONNECTED}]]</Select>\
              </Query></QueryList>\""
         ),
         format!(
             "$action = New-ScheduledTaskAction -Execute powershell.exe -Argument '-NoProfile -Command \"{command}\"'"
         ),
-        format!("Register-ScheduledTask -TaskName '{TASK}' -Action $action -Trigger $trigger -User SYSTEM -Force"),
+        format!(
+            "Register-ScheduledTask -TaskName '{TASK}' -Action $action -Trigger $trigger -User \
+                 SYSTEM -Force"
+        ),
     ]
 }
 
@@ -77,7 +85,8 @@ mod tests {
             "Set-NetIPInterface -InterfaceAlias 'Li''s VPN' -InterfaceMetric 6000"
         );
         let task = at_each_connect("Li's VPN");
-        let action = "'-NoProfile -Command \"Set-NetIPInterface -InterfaceAlias ''Li''''s VPN'' -InterfaceMetric 6000\"'";
+        let action = "'-NoProfile -Command \"Set-NetIPInterface -InterfaceAlias ''Li''''s VPN'' \
+                      -InterfaceMetric 6000\"'";
         assert!(task[4].ends_with(action), "{}", task[4]);
         assert!(task[3].contains("Path='$log'>*[System[EventID=2039]]"), "{}", task[3]);
         assert!(is_anyconnect("Cisco AnyConnect Virtual Miniport Adapter for Windows x64"));

@@ -367,11 +367,13 @@ fn metric(vpn: &Adapter) -> Vec<Advice> {
 }
 
 /// The command that keeps IPv6, and prefers IPv4 to it (Microsoft's page on `DisabledComponents`).
-pub const PREFER_IPV4: &str = "Set-ItemProperty -Path 'HKLM:\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters' \
-                           -Name DisabledComponents -Type DWord -Value 0x20";
+pub const PREFER_IPV4: &str = "Set-ItemProperty -Path \
+                               'HKLM:\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters' \
+                               -Name DisabledComponents -Type DWord -Value 0x20";
 
 /// A port in the examples.
-const HYPERV_RULE: &str = "New-NetFirewallHyperVRule -Name WSL-8080 -DisplayName 'WSL port 8080' -Direction Inbound -VMCreatorId \
+const HYPERV_RULE: &str = "New-NetFirewallHyperVRule -Name WSL-8080 -DisplayName 'WSL port 8080' \
+                           -Direction Inbound -VMCreatorId \
                            '{40E0AC32-46A5-438A-A0B2-2B479E8F2E90}' -Protocol TCP -LocalPorts 8080";
 
 /// The same by a forward of Windows' own.

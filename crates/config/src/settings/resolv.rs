@@ -7,7 +7,8 @@ use std::net::IpAddr;
 pub const GENERATED: &str = "/mnt/wsl/resolv.conf";
 
 /// The first line, by which this program knows a file as its own.
-pub const FIRST_LINE: &str = "# Written by `underpass settings dns manual`; `underpass settings dns auto` gives it back to WSL.";
+pub const FIRST_LINE: &str = "# Written by `underpass settings dns manual`; `underpass settings \
+                              dns auto` gives it back to WSL.";
 
 /// The text for these servers and search domains, in this order.
 #[must_use]

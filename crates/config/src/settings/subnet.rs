@@ -164,12 +164,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_picked_overlaps_no_route(routes in prop::collection::vec((any::<u32>(), 2_u8..32), 0..12)) {
-            let nets: Vec<Ipv4Net> = routes.iter().map(|(a, p)| Ipv4Net::new((*a).into(), *p).unwrap().trunc()).collect();
+        fn what_is_picked_overlaps_no_route(
+            routes in prop::collection::vec((any::<u32>(), 2_u8..32), 0..12),
+        ) {
+            let net = |(address, prefix): &(u32, u8)| {
+                Ipv4Net::new((*address).into(), *prefix).unwrap().trunc()
+            };
+            let nets: Vec<Ipv4Net> = routes.iter().map(net).collect();
             let texts: Vec<String> = nets.iter().map(ToString::to_string).collect();
             let facts = HostFacts { routes: texts, ..HostFacts::default() };
             if let Subnet::Free(net) = pick(&facts) {
-                let hits = nets.iter().any(|route| overlap(*route, net) && route.to_string() != "169.254.0.0/16");
+                let hits = nets.iter().any(|route| {
+                    overlap(*route, net) && route.to_string() != "169.254.0.0/16"
+                });
                 prop_assert!(!hits, "{net} of {nets:?}");
             }
         }

@@ -215,7 +215,8 @@ mod tests {
     fn docker_writes_its_file_anew_and_ours_is_found_all_the_same() {
         let json = place(Format::Json, "P");
         let (_, kept) = apply(&json, Some("{\"auths\": {}}"), None);
-        let by_docker = "{\n\t\"auths\": {\n\t\t\"r\": {}\n\t},\n\t\"proxies\": {\n\t\t\"default\": {\n\t\t\t\"httpProxy\": \"P\"\n\t\t}\n\t}\n}";
+        let by_docker = "{\n\t\"auths\": {\n\t\t\"r\": {}\n\t},\n\t\"proxies\": {\n\
+                         \t\t\"default\": {\n\t\t\t\"httpProxy\": \"P\"\n\t\t}\n\t}\n}";
         let text = kept.restore(Some(by_docker)).text.unwrap();
         assert_eq!(text.replace(char::is_whitespace, ""), "{\"auths\":{\"r\":{}}}");
     }

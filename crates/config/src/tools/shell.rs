@@ -89,13 +89,17 @@ pub fn functions(syntax: Syntax, program: &str) -> String {
     let program = syntax.quote(program);
     match syntax {
         Syntax::Posix => format!(
-            "proxy_on() {{ __underpass=$({program} proxy on --shell sh \"$@\") && eval \"$__underpass\"; }};\n\
-             proxy_off() {{ __underpass=$({program} proxy off --shell sh \"$@\") && eval \"$__underpass\"; }};\n\
+            "proxy_on() {{ __underpass=$({program} proxy on --shell sh \"$@\") && eval \
+             \"$__underpass\"; }};\n\
+             proxy_off() {{ __underpass=$({program} proxy off --shell sh \"$@\") && eval \
+             \"$__underpass\"; }};\n\
              proxy_test() {{ {program} proxy test \"$@\"; }};\n"
         ),
         Syntax::Fish => format!(
-            "function proxy_on; {program} proxy on --shell fish $argv | source; return $pipestatus[1]; end;\n\
-             function proxy_off; {program} proxy off --shell fish $argv | source; return $pipestatus[1]; end;\n\
+            "function proxy_on; {program} proxy on --shell fish $argv | source; return \
+             $pipestatus[1]; end;\n\
+             function proxy_off; {program} proxy off --shell fish $argv | source; return \
+             $pipestatus[1]; end;\n\
              function proxy_test; {program} proxy test $argv; end;\n"
         ),
     }

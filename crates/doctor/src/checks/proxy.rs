@@ -306,7 +306,8 @@ fn allow_lan(view: &View<'_>) -> Option<Found> {
         say::ALLOW_LAN_MAYBE_CAUSE.text()
     };
     let rule = format!(
-        "New-NetFirewallRule -DisplayName 'Proxy for WSL' -Direction Inbound -Action Allow -Protocol TCP -LocalPort {} \
+        "New-NetFirewallRule -DisplayName 'Proxy for WSL' -Direction Inbound -Action Allow \
+         -Protocol TCP -LocalPort {} \
          -InterfaceAlias 'vEthernet (WSL*'",
         probe.port
     );

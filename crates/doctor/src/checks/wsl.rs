@@ -35,7 +35,8 @@ fn encoding(view: &View<'_>) -> Option<Found> {
     if !text.contains('\0') {
         return None;
     }
-    let command = "sudo sh -c 'cd /etc && iconv -f UTF-16 -t UTF-8 wsl.conf >wsl.conf.new && mv wsl.conf.new wsl.conf'";
+    let command = "sudo sh -c 'cd /etc && iconv -f UTF-16 -t UTF-8 wsl.conf >wsl.conf.new && mv \
+                   wsl.conf.new wsl.conf'";
     let fix = [FixStep::Say(say::ENCODING_FIX.text()), fixes::linux(&[command])];
     Some(Found {
         evidence: vec![say::ENCODING_SEEN.text()],
@@ -330,7 +331,8 @@ impl Stale {
             let (listen, number) = port.listen.rsplit_once(':').unwrap_or((&port.listen, "PORT"));
             let (listen, number) = (for_powershell(listen), for_powershell(number));
             let command = format!(
-                "netsh interface portproxy set v4tov4 listenaddress={listen} listenport={number} connectaddress={new} \
+                "netsh interface portproxy set v4tov4 listenaddress={listen} listenport={number} \
+                 connectaddress={new} \
                  connectport={}",
                 port.port
             );

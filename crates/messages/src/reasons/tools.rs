@@ -43,7 +43,8 @@ super::reasons! {
         "内容为空：请写成 http://主机:端口 或 socks5://主机:端口";
     "'{1}' is not supported for proxies: write http://HOST:PORT or socks5://HOST:PORT" =>
         "不支持协议“{1}”：请写成 http://主机:端口 或 socks5://主机:端口";
-    "TLS to the proxy itself is not supported: write http://HOST:PORT, which carries https as well" =>
+    "TLS to the proxy itself is not supported: write http://HOST:PORT, which carries https as \
+     well" =>
         "不支持与代理本身建立 TLS 连接：请写成 http://主机:端口，它同样可以代理 https";
     "it has no port, and tools assume different ones: write HOST:PORT" =>
         "没有写端口，而各工具的默认端口不同：请写成 主机:端口";

@@ -59,7 +59,8 @@ mod tests {
     #[test]
     fn lines_that_set_a_proxy_or_read_resolv_conf_are_found() {
         let text = "# export http_proxy=x\n\
-                    export WINDOWS_HOST=$(cat /etc/resolv.conf | grep nameserver | awk '{print $2}')\n\
+                    export WINDOWS_HOST=$(cat /etc/resolv.conf | grep nameserver | awk '{print \
+                    $2}')\n\
                     export HTTPS_PROXY=\"http://${WINDOWS_HOST}:7890\"\n\
                     \tlocal host=`grep nameserver /etc/resolv.conf`\n\
                     cat /etc/resolv.conf\n\

@@ -5,11 +5,13 @@ use config::tools::shell::Syntax;
 use config::tools::{Scheme, Tool};
 
 const ON_EXAMPLES: &str = "Examples:
-  eval \"$(underpass proxy on)\"                              # bash, zsh: Clash's port 7890 on the Windows host
+  eval \"$(underpass proxy on)\"                              # bash, zsh: Clash's port 7890 on \
+  the Windows host
   underpass proxy on --port 10808 --scheme socks5 | source  # fish
   eval \"$(underpass proxy on --proxy http://proxy.corp.example:8080)\"
   eval \"$(underpass proxy on --from windows --url https://github.com/)\"
-  eval \"$(underpass proxy on --quiet)\"                      # in ~/.bashrc: only where a proxy listens";
+  eval \"$(underpass proxy on --quiet)\"                      # in ~/.bashrc: only where a proxy \
+  listens";
 
 const OFF_EXAMPLES: &str = "Examples:
   eval \"$(underpass proxy off)\"      # bash, zsh
@@ -34,7 +36,8 @@ const STATUS_EXAMPLES: &str = "Examples:
 
 const TEST_EXAMPLES: &str = "Examples:
   underpass proxy test
-  underpass proxy test --proxy socks5://172.28.48.1:7890 --url https://github.com/ --url http://intranet.corp.example/";
+  underpass proxy test --proxy socks5://172.28.48.1:7890 --url https://github.com/ --url \
+  http://intranet.corp.example/";
 
 /// Pages of servers here and abroad, one without TLS: rules of proxy programs differ by where a
 /// server is.
@@ -72,13 +75,15 @@ pub(crate) enum ProxyCommand {
 /// Which proxy is meant.
 #[derive(Debug, Args)]
 pub(crate) struct Choice {
-    #[arg(long, value_name = "N", default_value_t = 7890, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 7890)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: u16,
     #[arg(long, default_value = "http")]
     pub(crate) scheme: Scheme,
     #[arg(long, value_name = "auto|ADDRESS", default_value = "auto")]
     pub(crate) host: String,
-    #[arg(long, value_name = "URL", env = "UNDERPASS_PROXY", hide_env_values = true, conflicts_with_all = ["port", "scheme", "host"])]
+    #[arg(long, value_name = "URL", env = "UNDERPASS_PROXY", hide_env_values = true)]
+    #[arg(conflicts_with_all = ["port", "scheme", "host"])]
     pub(crate) proxy: Option<String>,
     #[arg(long, value_name = "WHERE", conflicts_with_all = ["port", "scheme", "host", "proxy"])]
     pub(crate) from: Option<Origin>,

@@ -40,7 +40,10 @@ pub(super) async fn status(options: &StatusOptions, voice: Voice) -> anyhow::Res
     if options.json {
         let mut json = as_json(&settings, is_on);
         json["windows"] = windows.map_or(Value::Null, |facts| match facts {
-            Ok(facts) => json!({"user": own_setting(facts.user_proxy), "machine": own_setting(facts.machine_proxy)}),
+            Ok(facts) => json!({
+                "user": own_setting(facts.user_proxy),
+                "machine": own_setting(facts.machine_proxy),
+            }),
             Err(problem) => json!({ "problem": mask(&problem) }),
         });
         crate::print_json(&(serde_json::to_string_pretty(&json)? + "\n"))?;

@@ -287,7 +287,8 @@ fn as_json(steps: &Steps, voice: Voice) -> anyhow::Result<String> {
             Attempt::Skipped(said) => ("skipped", said.say(voice)),
         };
         let ms = u64::try_from(step.took.as_millis()).unwrap_or(u64::MAX);
-        json!({"step": step.id, "what": voice.say(&step.what), "outcome": outcome, "said": said, "ms": ms})
+        let what = voice.say(&step.what);
+        json!({"step": step.id, "what": what, "outcome": outcome, "said": said, "ms": ms})
     };
     let all: Vec<_> = steps.taken.iter().map(step).collect();
     Ok(serde_json::to_string_pretty(&json!({"well": steps.is_well(), "steps": all}))? + "\n")

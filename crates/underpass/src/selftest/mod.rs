@@ -40,7 +40,8 @@ pub(crate) struct SelftestOptions {
     public_dns: Vec<IpAddr>,
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     wait: u64,
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=65_536))]
     mebibytes: u64,
     #[arg(long, value_name = "PROGRAM")]
     relay: Option<PathBuf>,

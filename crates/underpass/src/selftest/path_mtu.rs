@@ -34,7 +34,8 @@ pub(super) async fn look(tap: &TapStatus, to: SocketAddr) -> anyhow::Result<Find
     let (comes, names) =
         (matches!(whole, Outcome::Ok { .. }), announced.is_some_and(|announced| announced <= mtu));
     let words = format!(
-        "a ping of {mtu} bytes, as the host's way out takes, comes back: {}; a datagram of one byte more, with DF, is \
+        "a ping of {mtu} bytes, as the host's way out takes, comes back: {}; a datagram of one \
+         byte more, with DF, is \
          refused: {}",
         if comes { "yes" } else { "no" },
         announced.map_or_else(|| "no".to_owned(), |announced| format!("with {announced}")),

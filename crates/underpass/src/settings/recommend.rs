@@ -117,7 +117,10 @@ pub(crate) fn print_commands(advice: &Advice, language: Language) {
 fn as_json(advice: &Advice, language: Language) -> Value {
     let mut value = match &advice.action {
         Action::Change(change) => json!({
-            "kind": "change", "file": change.key.place.name(), "key": change.key.to_string(), "value": change.value,
+            "kind": "change",
+            "file": change.key.place.name(),
+            "key": change.key.to_string(),
+            "value": change.value,
         }),
         Action::Run(shell, lines) => {
             let shell = match shell {

@@ -133,8 +133,10 @@ fn off_says_what_it_leaves_and_can_take_all() {
 
 /// Runs words of `sh` in a network namespace that looks like WSL in NAT mode.
 fn in_nat(home: &Home, words: &str) -> Said {
-    let network = "ip link set lo up && ip link add eth0 type veth peer name host0 && ip link set host0 up && \
-                   ip addr add 172.28.48.2/20 dev eth0 && ip link set eth0 up && ip route add default via 172.28.48.1";
+    let network = "ip link set lo up && ip link add eth0 type veth peer name host0 && ip link set \
+                   host0 up && \
+                   ip addr add 172.28.48.2/20 dev eth0 && ip link set eth0 up && ip route add \
+                   default via 172.28.48.1";
     Said::of(home.command("unshare").args(["--net", "sh", "-c", &format!("{network} && {words}")]))
 }
 
@@ -252,8 +254,10 @@ fn functions_of_a_start_file_hand_their_words_on() {
         }
         let home = Home::with_programs();
         let script = format!(
-            "{init}\nproxy_on --host 192.0.2.9 --port 7891\nenv | grep '^http_proxy=' >on\nproxy_on --port 0\necho $status$? >code\n\
-             env | grep '^http_proxy=' >kept\nproxy_off\nenv | grep -c '^http_proxy=' >off\nproxy_test --help >help\ntrue"
+            "{init}\nproxy_on --host 192.0.2.9 --port 7891\nenv | grep '^http_proxy=' >on\n\
+             proxy_on --port 0\necho $status$? >code\n\
+             env | grep '^http_proxy=' >kept\nproxy_off\nenv | grep -c '^http_proxy=' >off\n\
+             proxy_test --help >help\ntrue"
         );
         let script = if shell == "fish" {
             script.replace("$status$?", "$status")

@@ -222,9 +222,11 @@ fn apt_reads_what_was_made_for_it() {
     // In a mount namespace of its own, where apt's folder has one file of the user's.
     let words = "mount -t tmpfs none /etc/apt/apt.conf.d && cd /etc/apt/apt.conf.d && \
         echo 'Acquire::http::Proxy \"http://old:1\";' >99proxy && \
-        \"$UNDERPASS\" proxy apply --tools apt --proxy http://192.0.2.9:8080 && apt-config dump Acquire::http && \
+        \"$UNDERPASS\" proxy apply --tools apt --proxy http://192.0.2.9:8080 && apt-config dump \
+        Acquire::http && \
         \"$UNDERPASS\" proxy status && \
-        \"$UNDERPASS\" proxy apply --tools apt --proxy socks5://192.0.2.9:1080 && apt-config dump Acquire::https && \
+        \"$UNDERPASS\" proxy apply --tools apt --proxy socks5://192.0.2.9:1080 && apt-config dump \
+        Acquire::https && \
         \"$UNDERPASS\" proxy remove && ls && apt-config dump Acquire::http";
     let said = Said::of(home.command("unshare").args(["--mount", "sh", "-c", words])).well();
     for line in [
@@ -352,7 +354,10 @@ fn status_tells_all_places_and_which_one_wins() {
 #[test]
 fn status_tells_windows_own_setting_too() {
     let home = Home::new();
-    let facts = r#"{"system": "Windows 11", "user_proxy": {"pac_url": "http://me:s3cret@pac.test/p", "proxy": "http=me:s3cret@h:1;https=i:2", "bypass": "<local>"}}"#;
+    let facts = r#"{"system": "Windows 11", "user_proxy": {
+        "pac_url": "http://me:s3cret@pac.test/p",
+        "proxy": "http=me:s3cret@h:1;https=i:2", "bypass": "<local>"
+    }}"#;
     home.script("bin/underpass-relay", &format!("[ \"$1\" = facts ] && echo '{facts}'"));
     home.install(binary(), "bin/underpass");
     let run =

@@ -5,7 +5,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::process::Command;
 
-const BEFORE: &str = "# ours; keep\r\n[Custom]\r\nthing=1\r\n\r\n[wsl2]\r\n  memory = 8GB   # half\r\n\r\n# about the other\r\n[experimental]\r\nsparseVhd=true\r\n";
+const BEFORE: &str = "# ours; keep\r\n[Custom]\r\nthing=1\r\n\r\n\
+                      [wsl2]\r\n  memory = 8GB   # half\r\n\r\n# about the other\r\n\
+                      [experimental]\r\nsparseVhd=true\r\n";
 
 #[test]
 fn apply_shows_a_diff_and_keeps_comments_order_line_ends_and_unknown_keys() {

@@ -90,7 +90,8 @@ impl Machine {
     }
 }
 
-const WSLCONFIG: &str = "# ours\r\n[wsl2]\r\nmemory = 8GB # half\r\nnetworkingMode=mirrored\r\nfirewall=false\r\nnosuch=1\r\nswap=x\r\n";
+const WSLCONFIG: &str = "# ours\r\n[wsl2]\r\nmemory = 8GB # half\r\nnetworkingMode=mirrored\r\n\
+                         firewall=false\r\nnosuch=1\r\nswap=x\r\n";
 
 #[test]
 fn a_file_is_checked_by_its_path_alone() {
@@ -302,9 +303,14 @@ fn recommend_gives_each_line_with_its_reason() {
 }
 
 /// An old Windows with AnyConnect, as the relay tells it.
-const OLD_HOST: &str = r#"{"system": "Windows 10.0.19045", "routes": ["192.168.0.0/16", "172.16.0.0/12", "172.28.48.0/20"], "adapters": [
-    {"index": 5, "name": "Ethernet 3", "description": "Cisco AnyConnect Virtual Miniport Adapter", "up": true, "metric": 1, "vpn": "its description"},
-    {"index": 9, "name": "vEthernet (WSL)", "description": "Hyper-V Virtual Ethernet Adapter", "up": true, "addresses": ["172.28.48.1/20"]}]}"#;
+const OLD_HOST: &str = r#"{"system": "Windows 10.0.19045", "routes": [
+    "192.168.0.0/16", "172.16.0.0/12", "172.28.48.0/20"
+], "adapters": [
+    {"index": 5, "name": "Ethernet 3", "description": "Cisco AnyConnect Virtual Miniport Adapter",
+     "up": true, "metric": 1, "vpn": "its description"},
+    {"index": 9, "name": "vEthernet (WSL)", "description": "Hyper-V Virtual Ethernet Adapter",
+     "up": true, "addresses": ["172.28.48.1/20"]}
+]}"#;
 
 #[test]
 fn recommend_gives_an_old_windows_a_free_subnet_and_the_metric_of_anyconnect() {

@@ -311,7 +311,8 @@ fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
     let folder = Scratch::new();
     // A machine of its own with one address, on which `wslinfo` and the relay say what the test
     // wants.
-    const MACHINE: &str = "ip link add eth0 type veth peer name other && ip addr add 192.0.2.7/24 dev eth0 && ip link set eth0 up && exec \"$@\"";
+    const MACHINE: &str = "ip link add eth0 type veth peer name other && ip addr add 192.0.2.7/24 \
+                           dev eth0 && ip link set eth0 up && exec \"$@\"";
     let mode = |wslinfo: &str, relay: &str| {
         let _ = folder.file(
             "wslinfo",
@@ -331,7 +332,8 @@ fn the_mode_in_force_is_compared_with_windows_addresses_and_wslconfig() {
     };
     let facts = |address: &str, wslconfig: &str| {
         let adapter = serde_json::json!({ "name": "Wi-Fi", "up": true, "addresses": [address] });
-        let facts = serde_json::json!({ "adapters": [adapter], "wslconfig": { "path": "x", "text": wslconfig } });
+        let wslconfig = serde_json::json!({ "path": "x", "text": wslconfig });
+        let facts = serde_json::json!({ "adapters": [adapter], "wslconfig": wslconfig });
         format!("printf %s '{facts}'")
     };
     let mirrored = facts("192.0.2.7/24", "[wsl2]\nnetworkingMode=mirrored\n");

@@ -144,8 +144,10 @@ pub(crate) fn http_proxy(wants: &'static str) -> u16 {
         let mut words = request.split_whitespace();
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         if !request.contains(wants) {
-            let _ = client
-                .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\n\r\n");
+            let _ = client.write_all(
+                b"HTTP/1.1 407 Proxy Authentication Required\r\n\
+                             Proxy-Authenticate: Basic realm=x\r\n\r\n",
+            );
             return;
         }
         let authority = target.trim_start_matches("http://").split('/').next().unwrap_or_default();

@@ -31,9 +31,12 @@ fn said(findings: &[Finding]) -> String {
 
 #[test]
 fn good_files_have_no_finding() {
-    let wslconfig = "\u{feff}# mine\r\n[wsl2]\r\nnetworkingMode=mirrored\r\ndnsTunneling=true\r\nautoProxy=true\r\nfirewall=true\r\n\
-                     memory=8GB\r\n[experimental]\r\nautoMemoryReclaim=gradual\r\nsparseVhd=true\r\nbestEffortDnsParsing=true\r\n";
-    let wsl_conf = "[boot]\nsystemd=true\n[user]\ndefault=anna\n[network]\ngenerateResolvConf = true\n[filesystem]\numask=022\n";
+    let wslconfig = "\u{feff}# mine\r\n[wsl2]\r\nnetworkingMode=mirrored\r\ndnsTunneling=true\r\n\
+                     autoProxy=true\r\nfirewall=true\r\n\
+                     memory=8GB\r\n[experimental]\r\nautoMemoryReclaim=gradual\r\n\
+                     sparseVhd=true\r\nbestEffortDnsParsing=true\r\n";
+    let wsl_conf = "[boot]\nsystemd=true\n[user]\ndefault=anna\n[network]\n\
+                    generateResolvConf = true\n[filesystem]\numask=022\n";
     assert_eq!(on(wslconfig, wsl_conf, 22_631, [2, 5, 9]), []);
     assert_eq!(on("", "", 19_045, [2, 0, 0]), []);
 }
@@ -112,7 +115,8 @@ fn the_first_of_two_lines_counts_even_if_it_is_bad_or_of_the_older_section() {
 
 #[test]
 fn keys_that_this_windows_or_wsl_is_too_old_for_are_reported() {
-    let text = "[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nautoProxy=true\nmemory=4GB\nnestedVirtualization=false\n";
+    let text = "[wsl2]\nnetworkingMode=mirrored\ndnsTunneling=true\nautoProxy=true\nmemory=4GB\n\
+                nestedVirtualization=false\n";
     let ten = on(text, "", 19_045, [2, 5, 9]);
     // DNS tunneling goes by a function of Windows, which is not known here.
     assert_eq!(codes(&ten), [2, 4].map(|line| ("windows-too-old", Some(line))));

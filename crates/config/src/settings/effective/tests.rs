@@ -7,7 +7,8 @@ fn on(build: u32) -> Versions {
 
 #[test]
 fn a_value_has_an_origin() {
-    let text = "[wsl2]\nprocessors=0x4\nmemory=8 GB\n[experimental]\nNetworkingMode=Mirrored\n[wsl2]\nnetworkingMode=nat\n";
+    let text = "[wsl2]\nprocessors=0x4\nmemory=8 GB\n[experimental]\nNetworkingMode=Mirrored\n\
+                [wsl2]\nnetworkingMode=nat\n";
     let effective = Situation::new(text, "[boot]\nsystemd=1\n", on(22_631)).effective();
     let of = |place, section, name| {
         let setting = effective.setting(place, section, name).unwrap();

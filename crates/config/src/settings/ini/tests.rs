@@ -11,8 +11,10 @@ fn faults(file: &File) -> Vec<(usize, FaultKind)> {
 
 #[test]
 fn it_reads_as_wsl_does() {
-    let text = "# a comment\r\nearly=1\r\n[wsl2] # here\r\n  memory = 8GB  # half\r\nkernel=C:\\\\Users\\\\Anna\\\\k\r\n\
-                kernelCommandLine = \"a # b \" c\r\nswapFile=one \\\r\n  two\r\nempty=\r\n\r\n[Boot]\r\ncommand=a\\tb\\n\\\"c\\\"\r\n";
+    let text = "# a comment\r\nearly=1\r\n[wsl2] # here\r\n  memory = 8GB  # half\r\n\
+                kernel=C:\\\\Users\\\\Anna\\\\k\r\n\
+                kernelCommandLine = \"a # b \" c\r\nswapFile=one \\\r\n  two\r\nempty=\r\n\r\n\
+                [Boot]\r\ncommand=a\\tb\\n\\\"c\\\"\r\n";
     let file = File::parse(text);
     assert_eq!(
         entries(&file),
@@ -41,7 +43,8 @@ fn names_mind_no_case_and_the_first_line_counts() {
 
 #[test]
 fn every_fault_is_reported_with_its_line_and_the_others_are_read() {
-    let text = "; no comment\n[ wsl2 ]\n[wsl2]\nmemory 8GB\nkernel=C:\\Users\nswap=\"1GB\n日本=1\nmy-key=1\nprocessors=2\n";
+    let text = "; no comment\n[ wsl2 ]\n[wsl2]\nmemory 8GB\nkernel=C:\\Users\nswap=\"1GB\n日本=1\n\
+                my-key=1\nprocessors=2\n";
     let file = File::parse(text);
     let expected = [
         (1, FaultKind::Beginning),
@@ -263,7 +266,8 @@ proptest! {
         let mut file = before.clone();
         if let Err(error) = file.set("wsl2", key, &value) {
             let is_unread = matches!(error, EditError::Unread { .. });
-            prop_assert!(is_unread && reader == Reader::Linux && before.faults().next().is_some(), "{}", error);
+            let was_faulty = before.faults().next().is_some();
+            prop_assert!(is_unread && reader == Reader::Linux && was_faulty, "{}", error);
             return Ok(());
         }
         prop_assert_eq!(file.get("wsl2", key), Some(value.as_str()));

@@ -96,7 +96,8 @@ fn files_go_over_variables_and_each_tool_reads_its_own() {
 
 #[test]
 fn apt_says_itself_what_it_uses() {
-    let dump = "APT \"\";\nAcquire::http \"\";\nAcquire::http::Proxy \"x\";\nAcquire::https::Proxy \"\";\n\
+    let dump = "APT \"\";\nAcquire::http \"\";\nAcquire::http::Proxy \"x\";\n\
+                Acquire::https::Proxy \"\";\n\
                 Acquire::Retries \"3\";\nAcquire::http::Proxy::deb.corp.test \"DIRECT\";\n\
                 Acquire::http::Proxy-Auto-Detect \"/usr/bin/auto-apt-proxy\";\n";
     let variables = &[("http_proxy", "p"), ("HTTP_PROXY", "U")];

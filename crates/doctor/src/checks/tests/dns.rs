@@ -346,7 +346,8 @@ fn programs_must_be_configured_to_ask_dns() {
 #[test]
 fn the_companys_dns_server_is_missing() {
     let text = said(&only(&company_server_missing(), "dns-company"));
-    let command = "sudo underpass settings dns manual --server 10.8.0.1 --server 10.255.255.254 --search corp.example";
+    let command = "sudo underpass settings dns manual --server 10.8.0.1 --server 10.255.255.254 \
+                   --search corp.example";
     assert!(text.contains(command), "{text}");
     assert!(text.contains("10.255.255.254 reports that git.corp.example does not exist"), "{text}");
     resolver_is(&company_server_missing(), HopState::Troubled);

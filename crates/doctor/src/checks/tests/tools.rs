@@ -175,7 +175,8 @@ fn a_mirror_that_git_asks_has_to_answer() {
 #[test]
 fn apt_update_times_out_by_its_own_dead_proxy() {
     let text = said(&only(&dead_apt(), "tools-apt"));
-    let command = r"sudo sed -i --follow-symlinks '3{/http:\/\/192\.0\.2\.99:3128/d}' /etc/apt/apt.conf.d/95proxy";
+    let command = "sudo sed -i --follow-symlinks '3{/http:\\/\\/192\\.0\\.2\\.99:3128/d}' \
+                   /etc/apt/apt.conf.d/95proxy";
     assert!(
         text.contains(command) && text.contains("Connecting to 192.0.2.99:3128 times out"),
         "{text}"
@@ -200,7 +201,8 @@ fn apt_update_times_out_by_its_own_dead_proxy() {
     proxy(&mut secret, "https_proxy", "http://me:s3cret@192.0.2.80:7890");
     proxy(&mut secret, "HTTPS_PROXY", "http://me:s3cret@192.0.2.80:7890");
     let text = said(&only(&secret, "tools-apt"));
-    let command = "UNDERPASS_PROXY=\"$https_proxy\" sudo --preserve-env=UNDERPASS_PROXY underpass proxy apply --tools apt\n";
+    let command = "UNDERPASS_PROXY=\"$https_proxy\" sudo --preserve-env=UNDERPASS_PROXY underpass \
+                   proxy apply --tools apt\n";
     assert!(text.contains(command) && !text.contains("s3cret"), "{text}");
     let mut works = nat();
     setting(
@@ -225,7 +227,8 @@ fn apt_update_times_out_without_the_proxy_that_the_shell_has() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let docker = "sudo underpass proxy apply --tools docker --proxy http://192.0.2.80:7890\nsudo systemctl daemon-reload";
+    let docker = "sudo underpass proxy apply --tools docker --proxy http://192.0.2.80:7890\n\
+                  sudo systemctl daemon-reload";
     assert!(said(&findings[1]).contains(docker), "{}", said(&findings[1]));
     // Below sudo a command is named by its path.
     let mut elsewhere = by_variables_only();

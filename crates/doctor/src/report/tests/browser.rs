@@ -69,13 +69,14 @@ addEventListener('load', () => {
   const wide = document.documentElement.clientWidth;
   const out = [...document.querySelectorAll('body *')].filter(element => {
     const box = element.getBoundingClientRect();
-    return box.width > 0 && (box.right > wide + 0.5 || box.left < -0.5 || element.scrollWidth > element.clientWidth + 1
+    return box.width > 0 && (box.right > wide + 0.5 || box.left < -0.5
+      || element.scrollWidth > element.clientWidth + 1
       && getComputedStyle(element).display !== 'inline');
   });
   const names = out.map(element => element.tagName + '.' + element.className).join(' ');
   const fetched = performance.getEntriesByType('resource').length;
-  document.title = 'measured wide=' + wide + ' scroll=' + document.documentElement.scrollWidth + ' out=[' + names
-    + '] fetched=' + fetched;
+  document.title = 'measured wide=' + wide + ' scroll=' + document.documentElement.scrollWidth
+    + ' out=[' + names + '] fetched=' + fetched;
 });
 </script>";
 

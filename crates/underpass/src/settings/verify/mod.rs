@@ -42,7 +42,8 @@ pub(crate) struct VerifyOptions {
     resolv_conf: PathBuf,
     #[arg(long, value_name = "PROGRAM")]
     relay: Option<PathBuf>,
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=60))]
     timeout: u64,
     #[arg(long)]
     json: bool,
@@ -185,7 +186,8 @@ mod tests {
         assert_eq!(
             list(&items, Language::English),
             "ok       outside, a:1: connected in 1 ms; connected in 1 ms\n\
-             failed   outside, a:1: connected in 1 ms\n         -> `underpass doctor` finds the broken hop.\n\
+             failed   outside, a:1: connected in 1 ms\n         -> `underpass doctor` finds the \
+             broken hop.\n\
              skipped  outside, a:1: connected in 1 ms\n1 of 3 failed.\n"
         );
         let chinese = list(&items, Language::Chinese);
