@@ -13,6 +13,7 @@ pub use wsl::files::ResolvConf;
 pub use wsl::filter::Filter;
 pub use wsl::network::{Link, Neighbour, NeighbourState, Route, Rule};
 pub use wsl::tunnels::OtherTunnel;
+pub use wsl::windows::{Distro, PortProxy};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -238,30 +239,6 @@ pub struct Windows {
     pub distros: Vec<Distro>,
     /// Ports that Windows hands on (`netsh interface portproxy`).
     pub port_proxies: Vec<PortProxy>,
-}
-
-/// A distro.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Distro {
-    /// Its name.
-    pub name: String,
-    /// Whether it is the one that `wsl` starts.
-    pub is_default: bool,
-    /// Its state, in the language of Windows.
-    pub state: String,
-    /// Of WSL: 1 or 2.
-    pub version: u32,
-}
-
-/// A port that Windows hands on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PortProxy {
-    /// Where Windows listens.
-    pub listen: String,
-    /// The address that it hands on to.
-    pub to: String,
-    /// And the port.
-    pub port: u16,
 }
 
 /// The observations of an earlier run of the doctor, or of the tunnel.

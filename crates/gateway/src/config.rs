@@ -54,6 +54,23 @@ pub struct Settings {
     pub via: Option<Via>,
 }
 
+/// A relay's program, and the place from which it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayProgram {
+    /// Its file, or a name that is looked up in `PATH`.
+    pub path: PathBuf,
+    /// The place.
+    pub placement: Placement,
+}
+
+impl RelayProgram {
+    /// One that the user chose: it runs from its own place.
+    #[must_use]
+    pub fn given(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), placement: Placement::AsItLies }
+    }
+}
+
 /// The place from which the relay's program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
@@ -290,7 +307,7 @@ impl Choices {
     /// A value is out of its range.
     pub fn settle(
         self,
-        default_relay: (PathBuf, Placement),
+        default_relay: RelayProgram,
         runtime_dir: PathBuf,
     ) -> Result<Settings, ConfigError> {
         let range = |option, value, least, most| {
@@ -314,8 +331,8 @@ impl Choices {
         let rebind_domain_ok = domains.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         let via = via(self.via, self.via_except.unwrap_or_default())?;
         let args = self.relay_arg.unwrap_or_default().into_iter().map(|OsText(arg)| arg).collect();
-        let (program, placement) =
-            self.relay.map_or(default_relay, |given| (given, Placement::AsItLies));
+        let RelayProgram { path: program, placement } =
+            self.relay.map_or(default_relay, RelayProgram::given);
         Ok(Settings {
             relay: RelayCommand { program, args, file: Whose::Given },
             placement,
@@ -365,7 +382,9 @@ mod tests {
     use super::*;
 
     fn settle(choices: Choices) -> Result<Settings, ConfigError> {
-        choices.settle(("underpass-relay".into(), Placement::OnWindowsDisk), "/run/x".into())
+        let relay =
+            RelayProgram { path: "underpass-relay".into(), placement: Placement::OnWindowsDisk };
+        choices.settle(relay, "/run/x".into())
     }
 
     #[test]

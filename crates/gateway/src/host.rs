@@ -3,7 +3,7 @@
 //! ends. Dropping the future ends the process.
 
 use crate::attempt::{self, Attempt, RunError};
-use crate::config::Placement;
+use crate::config::{Placement, RelayProgram};
 use crate::deploy;
 use crate::interop::{self, Start};
 use crate::limits::{STOP_PATIENCE, WINDOWS_PATIENCE};
@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::process::Child;
 use wire::HostFacts;
 use wire::facts::HostProbe;
+use wsl::windows::{Distro, PortProxy};
 
 /// Why the relay reports nothing about its host.
 #[derive(Debug, thiserror::Error)]
@@ -61,16 +62,15 @@ pub enum HostError {
     },
 }
 
-/// What the relay knows of its host. `placement` decides whether its program is copied to Windows'
-/// disk first.
+/// What the relay knows of its host.
 ///
 /// # Errors
 /// See [`HostError`].
 ///
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
-pub async fn facts(relay: PathBuf, placement: Placement) -> Result<HostFacts, HostError> {
-    ask(relay, placement, vec!["facts".into()]).await
+pub async fn facts(relay: RelayProgram) -> Result<HostFacts, HostError> {
+    ask(relay, vec!["facts".into()]).await
 }
 
 /// The host's facts, and what it can do by itself now: resolve `names`, connect to `targets`
@@ -82,14 +82,13 @@ pub async fn facts(relay: PathBuf, placement: Placement) -> Result<HostFacts, Ho
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
 pub async fn probe(
-    relay: PathBuf,
-    placement: Placement,
+    relay: RelayProgram,
     names: &[String],
     targets: &[String],
 ) -> Result<HostProbe, HostError> {
     let names = names.iter().flat_map(|name| ["--resolve".into(), name.into()]);
     let targets = targets.iter().flat_map(|target| ["--connect".into(), target.into()]);
-    ask(relay, placement, ["probe".into()].into_iter().chain(names).chain(targets).collect()).await
+    ask(relay, ["probe".into()].into_iter().chain(names).chain(targets).collect()).await
 }
 
 /// Runs the relay with these arguments to its end, and reads what it prints as JSON.
@@ -100,11 +99,10 @@ pub async fn probe(
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
 pub async fn ask<T: DeserializeOwned>(
-    relay: PathBuf,
-    placement: Placement,
+    relay: RelayProgram,
     words: Vec<OsString>,
 ) -> Result<T, HostError> {
-    ask_within(WINDOWS_PATIENCE, relay, placement, words).await
+    ask_within(WINDOWS_PATIENCE, relay, words).await
 }
 
 /// As [`ask`], for a relay that takes longer to answer.
@@ -116,11 +114,10 @@ pub async fn ask<T: DeserializeOwned>(
 /// Outside of a tokio runtime with I/O and time.
 pub async fn ask_within<T: DeserializeOwned>(
     patience: Duration,
-    relay: PathBuf,
-    placement: Placement,
+    relay: RelayProgram,
     words: Vec<OsString>,
 ) -> Result<T, HostError> {
-    let relay = placed(relay, placement, words).await;
+    let relay = placed(relay, words).await;
     let program = || relay.program.clone();
     let prepare = || relay.prepare().map(|(start, _)| start);
     let output = attempt::output(patience, prepare).await.map_err(|error| match error {
@@ -147,12 +144,11 @@ pub async fn ask_within<T: DeserializeOwned>(
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
 pub async fn start<T, E: From<SpawnError>>(
-    relay: PathBuf,
-    placement: Placement,
+    relay: RelayProgram,
     words: Vec<OsString>,
     talk: impl AsyncFn(&mut Child) -> Result<T, E>,
 ) -> Result<(Child, T), E> {
-    let relay = placed(relay, placement, words).await;
+    let relay = placed(relay, words).await;
     let outcome: Result<_, E> = attempt::by_each_socket(async || {
         let (Start { mut command, way }, _) = relay.prepare()?;
         command
@@ -177,8 +173,9 @@ pub async fn start<T, E: From<SpawnError>>(
     outcome?
 }
 
-/// The relay in the place where it runs.
-async fn placed(program: PathBuf, placement: Placement, args: Vec<OsString>) -> RelayCommand {
+/// The relay in the place where it runs; it is copied there first if its placement says so.
+async fn placed(relay: RelayProgram, args: Vec<OsString>) -> RelayCommand {
+    let RelayProgram { path: program, placement } = relay;
     let file = if placement == Placement::Deployed { Whose::Deployed } else { Whose::Given };
     let relay = RelayCommand { program, args, file };
     match placement {
@@ -233,19 +230,6 @@ pub async fn running_distros() -> Result<Vec<String>, QuestionError> {
     Ok(said.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect())
 }
 
-/// A distro, as `wsl.exe --list --verbose` shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Distro {
-    /// Its name.
-    pub name: String,
-    /// Whether it is the one that `wsl` starts.
-    pub is_default: bool,
-    /// Its state, in the user's language.
-    pub state: String,
-    /// Its version of WSL: 1 or 2.
-    pub version: u32,
-}
-
 /// All distros of this user.
 ///
 /// # Errors
@@ -270,17 +254,6 @@ fn distros_in(said: &str) -> Vec<Distro> {
         })
     };
     said.lines().filter_map(row).collect()
-}
-
-/// A port that Windows forwards (`netsh interface portproxy`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortProxy {
-    /// Where Windows listens, `ADDRESS:PORT`; the address may be `*`.
-    pub listen: String,
-    /// The address to which it forwards.
-    pub to: String,
-    /// The port to which it forwards.
-    pub port: u16,
 }
 
 /// The ports that Windows forwards by IPv4. They are not adjusted when WSL's address changes.
@@ -316,7 +289,7 @@ mod tests {
     /// A relay that prints the output of a script.
     async fn facts_from(name: &str, script: &str) -> Result<HostFacts, HostError> {
         let scratch = Scratch::new(&format!("host-{name}"));
-        facts(scratch.script("relay", script), Placement::AsItLies).await
+        facts(RelayProgram::given(scratch.script("relay", script))).await
     }
 
     #[tokio::test]
@@ -338,7 +311,7 @@ mod tests {
     }
 
     async fn facts_of_no_relay() -> HostError {
-        facts("/nonexistent/relay".into(), Placement::AsItLies).await.unwrap_err()
+        facts(RelayProgram::given("/nonexistent/relay")).await.unwrap_err()
     }
 
     #[test]

@@ -1,25 +1,19 @@
 //! Which proxy Windows itself would use, for commands that set up other programs to use it too.
 
-use crate::config::Placement;
+use crate::config::RelayProgram;
 use crate::host::{HostError, ask};
-use std::path::PathBuf;
 use wire::HostProxy;
 
-/// Which proxies Windows' settings name for a URL, with a script (PAC) evaluated. `placement`
-/// decides whether the relay's program is copied to Windows' disk first. Only the relay for Windows
-/// knows them.
+/// Which proxies Windows' settings name for a URL, with a script (PAC) evaluated. Only the relay
+/// for Windows knows them.
 ///
 /// # Errors
 /// See [`HostError`]; the relay for Linux reports that it cannot know.
 ///
 /// # Panics
 /// Outside of a tokio runtime with I/O and time.
-pub async fn proxy_for(
-    relay: PathBuf,
-    placement: Placement,
-    url: &str,
-) -> Result<HostProxy, HostError> {
-    ask(relay, placement, vec!["proxy".into(), url.into()]).await
+pub async fn proxy_for(relay: RelayProgram, url: &str) -> Result<HostProxy, HostError> {
+    ask(relay, vec!["proxy".into(), url.into()]).await
 }
 
 #[cfg(test)]
@@ -36,9 +30,9 @@ mod tests {
                       echo '{\"url\":\"'$2'\",'\n\
                       echo '\"proxies\":[\"http://proxy:1\"],\"by\":\"script\"}'\n";
         let scratch = Scratch::new("host-proxy");
-        let relay = scratch.script("relay", script);
-        let found = proxy_for(relay.clone(), Placement::AsItLies, "https://a.test/").await;
-        let refused = proxy_for(relay, Placement::AsItLies, "https://direct.test/").await;
+        let relay = RelayProgram::given(scratch.script("relay", script));
+        let found = proxy_for(relay.clone(), "https://a.test/").await;
+        let refused = proxy_for(relay, "https://direct.test/").await;
         let found = found.unwrap();
         assert_eq!(
             (found.url.as_str(), &found.proxies[..]),

@@ -41,7 +41,7 @@ pub mod via;
 mod windows;
 pub mod wsl_exe;
 
-pub use config::{Placement, Settings};
+pub use config::{Placement, RelayProgram, Settings};
 pub use deploy::DeployError;
 pub use dns::{connections, front, rebind};
 pub use engine::EngineError;

@@ -27,7 +27,7 @@ use cli::{Cli, Command, KeepAliveOptions, ServiceCommand, StatusOptions, UpOptio
 use gateway::config::{Choices, RUNTIME_DIR, VIA_VARIABLE};
 use gateway::via::Secret;
 use gateway::wsl_exe::Stream;
-use gateway::{Placement, Settings, Status};
+use gateway::{Placement, RelayProgram, Settings, Status};
 use messages::{Text, command as words, printable, printable_json};
 use reach::reaches_without_tunnel;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -171,15 +171,15 @@ fn up_settings(options: UpOptions) -> anyhow::Result<Settings> {
 
 /// The relay beside this program, in a WSL the one for Windows, which is to run on Windows' disk.
 /// Without one there it is looked up in `PATH`.
-pub(crate) fn default_relay() -> (PathBuf, Placement) {
+pub(crate) fn default_relay() -> RelayProgram {
     const NAME: &str = "underpass-relay";
     let program = std::env::current_exe().unwrap_or_default();
     let windows = program.with_file_name(format!("{NAME}.exe"));
     if gateway::is_wsl() && windows.exists() {
-        return (windows, Placement::OnWindowsDisk);
+        return RelayProgram { path: windows, placement: Placement::OnWindowsDisk };
     }
     let beside = program.with_file_name(NAME);
-    (if beside.exists() { beside } else { NAME.into() }, Placement::AsItLies)
+    RelayProgram::given(if beside.exists() { beside } else { NAME.into() })
 }
 
 /// A start that takes longer is reported on a terminal.

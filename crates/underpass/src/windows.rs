@@ -1,7 +1,7 @@
 //! How commands ask Windows about itself: by a relay that answers once and ends. Which relay that
 //! is, is decided here alone.
 
-use gateway::{HostError, Placement, host, host_proxy};
+use gateway::{HostError, Placement, RelayProgram, host, host_proxy};
 use std::path::PathBuf;
 use wire::facts::HostProbe;
 use wire::{HostFacts, HostProxy};
@@ -23,8 +23,7 @@ pub(crate) enum Source {
 /// A relay that can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Relay {
-    program: PathBuf,
-    placement: Placement,
+    program: RelayProgram,
     pub(crate) source: Source,
 }
 
@@ -41,43 +40,44 @@ impl Relay {
         let usual = Self::usual(given, crate::default_relay());
         if usual.source == Source::Path
             && gateway::is_wsl()
-            && let Some(program) = host::deployed_relay().await
+            && let Some(path) = host::deployed_relay().await
         {
-            return Self { program, placement: Placement::Deployed, source: Source::Deployed };
+            let program = RelayProgram { path, placement: Placement::Deployed };
+            return Self { program, source: Source::Deployed };
         }
         usual
     }
 
-    fn usual(given: Option<PathBuf>, (program, placement): (PathBuf, Placement)) -> Self {
-        if let Some(program) = given {
-            return Self { program, placement: Placement::AsItLies, source: Source::Given };
+    fn usual(given: Option<PathBuf>, default: RelayProgram) -> Self {
+        if let Some(path) = given {
+            return Self { program: RelayProgram::given(path), source: Source::Given };
         }
         // Without one beside this program it is a bare name.
-        let source = if program.is_absolute() { Source::Beside } else { Source::Path };
-        Self { program, placement, source }
+        let source = if default.path.is_absolute() { Source::Beside } else { Source::Path };
+        Self { program: default, source }
     }
 
     /// Whether it is a program of Windows.
     pub(crate) fn is_windows(&self) -> bool {
-        self.placement == Placement::OnWindowsDisk
-            || self.program.extension().is_some_and(|end| end == "exe")
+        self.program.placement == Placement::OnWindowsDisk
+            || self.program.path.extension().is_some_and(|end| end == "exe")
     }
 
     /// What Windows is: its network and its settings.
     pub(crate) async fn facts(self) -> Asked<HostFacts> {
-        let outcome = host::facts(self.program.clone(), self.placement).await;
+        let outcome = host::facts(self.program.clone()).await;
         Asked { relay: self, outcome }
     }
 
     /// The same, and whether Windows finds these names and reaches these targets.
     pub(crate) async fn probe(self, names: &[String], targets: &[String]) -> Asked<HostProbe> {
-        let outcome = host::probe(self.program.clone(), self.placement, names, targets).await;
+        let outcome = host::probe(self.program.clone(), names, targets).await;
         Asked { relay: self, outcome }
     }
 
     /// The proxies that Windows uses for a URL.
     pub(crate) async fn proxy_for(self, url: &str) -> Asked<HostProxy> {
-        let outcome = host_proxy::proxy_for(self.program.clone(), self.placement, url).await;
+        let outcome = host_proxy::proxy_for(self.program.clone(), url).await;
         Asked { relay: self, outcome }
     }
 }
@@ -88,16 +88,19 @@ mod tests {
 
     #[test]
     fn a_relay_that_the_user_names_goes_over_the_one_beside_and_that_over_a_bare_name() {
-        let beside = || (PathBuf::from("/p/underpass-relay.exe"), Placement::OnWindowsDisk);
-        let by_name = || (PathBuf::from("underpass-relay"), Placement::AsItLies);
+        let beside = || RelayProgram {
+            path: "/p/underpass-relay.exe".into(),
+            placement: Placement::OnWindowsDisk,
+        };
+        let by_name = || RelayProgram::given("underpass-relay");
         let given = Relay::usual(Some("/g/relay".into()), beside());
-        assert_eq!((given.source, given.placement), (Source::Given, Placement::AsItLies));
+        assert_eq!((given.source, given.program.placement), (Source::Given, Placement::AsItLies));
         assert!(!given.is_windows());
         let beside = Relay::usual(None, beside());
         assert_eq!((beside.source, beside.is_windows()), (Source::Beside, true));
         let by_name = Relay::usual(None, by_name());
         assert_eq!((by_name.source, by_name.is_windows()), (Source::Path, false));
-        let relative = Relay::usual(Some("relay.exe".into()), (by_name.program, by_name.placement));
+        let relative = Relay::usual(Some("relay.exe".into()), by_name.program);
         assert_eq!((relative.source, relative.is_windows()), (Source::Given, true));
     }
 }

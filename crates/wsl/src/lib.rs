@@ -12,6 +12,7 @@ pub mod program;
 mod resolv_conf;
 pub mod tunnels;
 mod vm_id;
+pub mod windows;
 
 pub use mode::{NetworkingMode, wslinfo};
 pub use nameserver::{Nameserver, NameserverError};

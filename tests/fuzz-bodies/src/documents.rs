@@ -4,7 +4,7 @@ use config::tools::Kept;
 use doctor::facts::Facts;
 use doctor::json::Document;
 use gateway::config::{Choices, ConfigError};
-use gateway::{Placement, Status};
+use gateway::{RelayProgram, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -44,7 +44,7 @@ fn configuration(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let file = format!("{text}\nvia = \"http://me:{SECRET}@proxy.test:1\"\n");
     let error = match toml::from_str::<Choices>(&file) {
-        Ok(choices) => choices.settle((PathBuf::new(), Placement::AsItLies), PathBuf::new()).err(),
+        Ok(choices) => choices.settle(RelayProgram::given(""), PathBuf::new()).err(),
         Err(source) => Some(ConfigError::Parse { path: PathBuf::new(), source: Box::new(source) }),
     };
     let said = error.map(|error| error.to_string()).unwrap_or_default();

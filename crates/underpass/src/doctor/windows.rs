@@ -3,7 +3,7 @@
 use super::Wishes;
 use crate::windows::{Asked, Relay};
 use config::settings::version;
-use doctor::facts::{Distro, Entry, Interop, Outcome, PortProxy, Why, Windows};
+use doctor::facts::{Entry, Interop, Outcome, Why, Windows};
 use gateway::{HostError, QuestionError, host};
 use proxy::Target;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -88,19 +88,8 @@ pub(super) async fn ask(
         host: probe.facts.clone(),
         wsl_version,
         running_distros,
-        distros: distros
-            .into_iter()
-            .map(|host::Distro { name, is_default, state, version }| Distro {
-                name,
-                is_default,
-                state,
-                version,
-            })
-            .collect(),
-        port_proxies: port_proxies
-            .into_iter()
-            .map(|host::PortProxy { listen, to, port }| PortProxy { listen, to, port })
-            .collect(),
+        distros,
+        port_proxies,
     };
     WindowsAnswers {
         windows: Some(windows),

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use doctor::facts::{Lookup, Outcome, Transport, Why};
 use gateway::config::ncsi_target;
 use gateway::status::GatewayState;
-use gateway::{Placement, Status, control, host};
+use gateway::{RelayProgram, Status, control, host};
 use probe::{dns, icmp, tcp, trace};
 use proxy::{Host, Target};
 use std::collections::BTreeSet;
@@ -102,7 +102,7 @@ impl Item {
 
 /// What the items need to know.
 pub(super) struct Setup {
-    pub(super) relay: (PathBuf, Placement),
+    pub(super) relay: RelayProgram,
     /// The directory of the gateway that is tried: this distro's, never another's.
     pub(super) runtime_dir: PathBuf,
     pub(super) outside: Vec<Target>,
@@ -295,8 +295,7 @@ impl Setup {
     }
 
     async fn facts(&self) -> anyhow::Result<HostFacts> {
-        let (relay, placement) = self.relay.clone();
-        Ok(host::facts(relay, placement).await?)
+        Ok(host::facts(self.relay.clone()).await?)
     }
 
     async fn host(&self) -> anyhow::Result<Finding> {
@@ -503,10 +502,9 @@ impl Setup {
                 "{system} has no proxy settings that all its programs share"
             )));
         }
-        let (relay, placement) = self.relay.clone();
         let url = format!("https://{}/", self.public_name);
         let proxy: wire::HostProxy =
-            host::ask(relay, placement, vec!["proxy".into(), url.into()]).await?;
+            host::ask(self.relay.clone(), vec!["proxy".into(), url.into()]).await?;
         let finding = match proxy.trouble {
             None => Finding::yes("Windows' proxy settings were read"),
             Some(trouble) => Finding::no(format!("Windows' script could not be asked: {trouble}")),
@@ -517,11 +515,10 @@ impl Setup {
     }
 
     async fn changes(&self) -> anyhow::Result<Finding> {
-        let (relay, placement) = self.relay.clone();
         let words =
             vec!["watch".into(), "--seconds".into(), self.wait.as_secs().to_string().into()];
         let patience = self.wait + START_PATIENCE;
-        let change: HostChange = host::ask_within(patience, relay, placement, words).await?;
+        let change: HostChange = host::ask_within(patience, self.relay.clone(), words).await?;
         let Some(after) = change.after_ms else {
             let words = format!("no change was reported within {} s", self.wait.as_secs());
             return Ok(Finding::no(words));

@@ -4,10 +4,9 @@
 
 use super::report::median;
 use anyhow::{Context as _, ensure};
-use gateway::{Placement, host};
+use gateway::{RelayProgram, host};
 use serde::Deserialize;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
@@ -43,7 +42,7 @@ struct Port {
 
 impl Meter {
     /// Starts one that measures its standard streams: on WSL the pipe of interop.
-    pub(super) async fn on_pipe(relay: (PathBuf, Placement)) -> anyhow::Result<Self> {
+    pub(super) async fn on_pipe(relay: RelayProgram) -> anyhow::Result<Self> {
         let answers = async |input: &mut ChildStdin, output: &mut BufReader<ChildStdout>| {
             Stream { input: output, output: input }.round_trip(1).await.map(drop)
         };
@@ -52,7 +51,7 @@ impl Meter {
     }
 
     /// Starts one that listens on the host's 127.0.0.1; and its port.
-    pub(super) async fn on_port(relay: (PathBuf, Placement)) -> anyhow::Result<(Self, u16)> {
+    pub(super) async fn on_port(relay: RelayProgram) -> anyhow::Result<(Self, u16)> {
         let port = async |_: &mut ChildStdin, output: &mut BufReader<ChildStdout>| {
             let mut line = String::new();
             output.read_line(&mut line).await.context("the relay's output cannot be read")?;
@@ -66,7 +65,7 @@ impl Meter {
 
     /// Starts one whose first answer `talk` hears.
     async fn start<T>(
-        (program, placement): (PathBuf, Placement),
+        relay: RelayProgram,
         words: &[&str],
         talk: impl AsyncFn(&mut ChildStdin, &mut BufReader<ChildStdout>) -> anyhow::Result<T>,
     ) -> anyhow::Result<(Self, T)> {
@@ -79,8 +78,7 @@ impl Meter {
             let found = answer.context("the relay did not answer within 20 s")??;
             anyhow::Ok((input, output, found))
         };
-        let (child, (input, output, found)) =
-            host::start(program, placement, words, streams).await?;
+        let (child, (input, output, found)) = host::start(relay, words, streams).await?;
         Ok((Self { child, input, output }, found))
     }
 

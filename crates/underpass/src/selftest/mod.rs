@@ -12,7 +12,7 @@ use crate::busy::Busy;
 use crate::doctor::args;
 use anyhow::Context as _;
 use clap::Args;
-use gateway::Placement;
+use gateway::RelayProgram;
 use items::{Item, Setup};
 use proxy::Target;
 use report::{Report, Row, VERSION};
@@ -53,11 +53,11 @@ pub(crate) struct SelftestOptions {
 /// Nothing can be tried or printed.
 pub(crate) fn run(
     options: SelftestOptions,
-    relay: (PathBuf, Placement),
+    relay: RelayProgram,
     runtime_dir: PathBuf,
 ) -> anyhow::Result<ExitCode> {
     let setup = Setup {
-        relay: options.relay.map_or(relay, |program| (program, Placement::AsItLies)),
+        relay: options.relay.map_or(relay, RelayProgram::given),
         runtime_dir,
         outside: if options.outside.is_empty() { args::default_outside() } else { options.outside },
         public_name: options.public_name,
