@@ -12,10 +12,8 @@ use ipnet::IpNet;
 use probe::proxy::{has_port, is_https};
 use std::net::IpAddr;
 use wire::facts::Adapter;
+pub(crate) use wsl::network::MAIN;
 use wsl::{Nameserver, NetworkingMode, ResolvConf};
-
-/// The routing table `main`.
-pub(crate) const MAIN: u32 = 254;
 
 /// Where WSL's DNS tunnelling answers unless `dnsTunnelingIpAddress` says otherwise.
 pub(crate) const DNS_TUNNEL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 255, 255, 254));

@@ -5,7 +5,7 @@
 pub mod files;
 pub mod filter;
 pub mod hosts;
-mod mode;
+pub mod mode;
 mod nameserver;
 pub mod network;
 pub mod program;

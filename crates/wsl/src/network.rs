@@ -4,6 +4,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
+/// The main routing table.
+pub const MAIN: u32 = 254;
+
 /// An interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -32,7 +35,7 @@ pub struct Route {
     /// The interface.
     #[serde(default)]
     pub device: Option<String>,
-    /// Its table; 254 is `main`.
+    /// Its table; [`MAIN`] is `main`.
     pub table: u32,
     /// A lower metric takes precedence.
     #[serde(default)]
@@ -40,6 +43,19 @@ pub struct Route {
     /// Whether it drops matching packets (`blackhole`, `unreachable`, `prohibit`).
     #[serde(default)]
     pub refuses: bool,
+}
+
+/// The best default route for IPv4 of the main table, by no device of the tunnel.
+#[must_use]
+pub fn way_out<'a>(routes: &'a [Route], tunnel: Option<&str>) -> Option<&'a Route> {
+    let leads_out = |route: &&Route| {
+        route.destination.prefix_len() == 0
+            && route.destination.addr().is_ipv4()
+            && route.table == MAIN
+            && !route.refuses
+            && (tunnel.is_none() || route.device.as_deref() != tunnel)
+    };
+    routes.iter().filter(leads_out).min_by_key(|route| route.metric)
 }
 
 /// A rule of policy routing.

@@ -13,6 +13,7 @@ use rtnetlink::packet_route::route::{
 };
 
 use wsl::NetworkingMode;
+use wsl::mode::{Interface, by_interfaces};
 
 use super::{Net, NetError, TABLE, TABLE_TCP};
 
@@ -372,25 +373,21 @@ fn is_link_local_v6(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
-/// The mode as the kernel shows it: mirrored mode has `loopback0`, mode `none` only `lo`, NAT a way
-/// out by `eth0`.
+/// The mode as the kernel shows it (see [`by_interfaces`]).
 pub(super) fn guess_mode(
     links: &[LinkMessage],
     tap: u32,
     way_out: Option<u32>,
 ) -> Option<NetworkingMode> {
-    let others =
-        || links.iter().filter(|link| link.header.index != tap && link_name(link) != Some("lo"));
-    let named = |name: &str| others().find(|link| link_name(link) == Some(name));
-    if named("loopback0").is_some() {
-        Some(NetworkingMode::Mirrored)
-    } else if !others().any(|link| link.header.flags.contains(LinkFlags::Up)) {
-        Some(NetworkingMode::None)
-    } else if way_out.is_some() && way_out == named("eth0").map(|link| link.header.index) {
-        Some(NetworkingMode::Nat)
-    } else {
-        None
-    }
+    let others = links.iter().filter(|link| link.header.index != tap);
+    let interfaces: Vec<_> = others
+        .filter_map(|link| {
+            let is_on = link.header.flags.contains(LinkFlags::Up);
+            Some(Interface { name: link_name(link)?, is_on })
+        })
+        .collect();
+    let way_out = links.iter().find(|link| Some(link.header.index) == way_out);
+    by_interfaces(&interfaces, way_out.and_then(link_name))
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The gateway's view of the kernel, of its tunnel and of interop, as the doctor's facts.
 
-use doctor::facts::{
-    Displaced, Entry, Interop, Kernel, Link, Mode, Outcome, Route, Tunnel, TunnelState,
-};
+use doctor::facts::{Displaced, Entry, Interop, Kernel, Link, Mode, Outcome, Tunnel, TunnelState};
 use gateway::net::Survey;
 use gateway::status::{GatewayState, ProcessPrivileges};
 use gateway::{Status, interop};
@@ -10,10 +8,7 @@ use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
 use std::path::Path;
 use wire::facts::Adapter;
-use wsl::NetworkingMode;
-
-/// The main routing table.
-const MAIN: u32 = 254;
+use wsl::mode::beside_windows;
 
 pub(super) fn kernel(survey: &Survey) -> Kernel {
     Kernel { tun: Path::new("/dev/net/tun").try_exists().ok(), ipv6_rules: survey.ipv6_rules }
@@ -22,47 +17,11 @@ pub(super) fn kernel(survey: &Survey) -> Kernel {
 /// The mode by WSL's word, and by what the interfaces look like beside Windows' adapters, where
 /// these are known.
 pub(super) fn mode(survey: &Survey, adapters: &[Adapter]) -> Mode {
-    let by_signs = survey.signs.and_then(|mode| match mode {
-        // An eth0 that is down is a network that is broken, not none.
-        NetworkingMode::None => survey.links.iter().all(|link| link.name != "eth0").then_some(mode),
-        NetworkingMode::Nat => Some(beside(survey, adapters)),
-        NetworkingMode::Mirrored | NetworkingMode::VirtioProxy | NetworkingMode::Bridged => {
-            Some(mode)
-        }
-    });
-    Mode { by_wslinfo: survey.wslinfo.clone(), by_signs }
-}
-
-/// Behind NAT, unless Windows has the same address (its user-mode network), or a gateway that is
-/// not Windows' own leads out of a network that Windows is in (a switch).
-fn beside(survey: &Survey, adapters: &[Adapter]) -> NetworkingMode {
     let up = adapters.iter().filter(|adapter| adapter.up).flat_map(|adapter| &adapter.addresses);
     let windows: Vec<IpNet> = up.filter_map(|address| address.parse().ok()).collect();
-    let of_eth0 =
-        survey.links.iter().filter(|link| link.name == "eth0").flat_map(|link| &link.addresses);
-    let own: Vec<IpNet> = of_eth0.filter(|address| address.addr().is_ipv4()).copied().collect();
-    if own.iter().any(|own| windows.iter().any(|one| one.addr() == own.addr())) {
-        return NetworkingMode::VirtioProxy;
-    }
-    let gateway = way_out(&survey.routes, None).and_then(|route| route.gateway);
-    let shared = own.iter().any(|own| windows.iter().any(|one| own.trunc() == one.trunc()));
-    if shared && !windows.iter().any(|one| Some(one.addr()) == gateway) {
-        NetworkingMode::Bridged
-    } else {
-        NetworkingMode::Nat
-    }
-}
-
-/// The best default route for IPv4 of the main table, by no device of the tunnel.
-pub(super) fn way_out<'a>(routes: &'a [Route], tunnel: Option<&str>) -> Option<&'a Route> {
-    let leads_out = |route: &&Route| {
-        route.destination.prefix_len() == 0
-            && route.destination.addr().is_ipv4()
-            && route.table == MAIN
-            && !route.refuses
-            && (tunnel.is_none() || route.device.as_deref() != tunnel)
-    };
-    routes.iter().filter(leads_out).min_by_key(|route| route.metric)
+    let by_signs =
+        survey.signs.and_then(|mode| beside_windows(mode, &survey.links, &survey.routes, &windows));
+    Mode { by_wslinfo: survey.wslinfo.clone(), by_signs }
 }
 
 /// The first address of a family on a device.
@@ -147,62 +106,5 @@ pub(super) fn interop() -> Interop {
         socket_lives: seen.socket_lives,
         sockets: seen.sockets,
         run: Outcome::NotTried,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn survey(address: &str, gateway: &str) -> Survey {
-        Survey {
-            links: vec![Link {
-                name: "eth0".to_owned(),
-                kind: None,
-                up: true,
-                mtu: 1500,
-                addresses: vec![address.parse().unwrap()],
-            }],
-            routes: vec![Route {
-                destination: "0.0.0.0/0".parse().unwrap(),
-                gateway: gateway.parse().ok(),
-                device: Some("eth0".to_owned()),
-                table: MAIN,
-                metric: 0,
-                refuses: false,
-            }],
-            rules: Vec::new(),
-            ipv6_rules: None,
-            wslinfo: None,
-            signs: Some(NetworkingMode::Nat),
-        }
-    }
-
-    #[test]
-    fn a_device_that_is_down_is_not_the_mode_without_a_network() {
-        let mut seen =
-            Survey { signs: Some(NetworkingMode::None), ..survey("172.28.48.2/20", "172.28.48.1") };
-        assert_eq!(mode(&seen, &[]).by_signs, None);
-        seen.links.clear();
-        assert_eq!(mode(&seen, &[]).by_signs, Some(NetworkingMode::None));
-    }
-
-    #[test]
-    fn modes_that_look_alike_are_told_apart_by_windows_addresses() {
-        let adapter = |addresses: &[&str]| Adapter {
-            up: true,
-            addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
-            ..Adapter::default()
-        };
-        let windows = [adapter(&["192.168.1.5/24"]), adapter(&["172.28.48.1/20"])];
-        for (own, gateway, adapters, expected) in [
-            ("172.28.48.2/20", "172.28.48.1", &windows[..], NetworkingMode::Nat),
-            ("172.28.48.2/20", "172.28.48.1", &[], NetworkingMode::Nat),
-            ("192.168.1.5/24", "192.168.1.1", &windows, NetworkingMode::VirtioProxy),
-            ("192.168.1.50/24", "192.168.1.1", &windows, NetworkingMode::Bridged),
-        ] {
-            let survey = survey(own, gateway);
-            assert_eq!(mode(&survey, adapters).by_signs, Some(expected), "{own}");
-        }
     }
 }

@@ -17,6 +17,7 @@ use messages::doctor_probes as words;
 use probe::{Origin, dns, icmp, mtu, proxy, tcp};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use wsl::network::way_out;
 use wsl::{Nameserver, ResolvConf};
 
 /// Proxies that are tried, and servers of Windows' adapters that are asked, at most.
@@ -72,7 +73,7 @@ impl Tries {
     pub(super) fn new(facts: &Facts, wishes: &Wishes, outside: Vec<SocketAddr>) -> Self {
         let tunnel = facts.tunnel.clone();
         let is_up = tunnel.state == TunnelState::Up;
-        let way = survey::way_out(&facts.routes, tunnel.device.as_deref());
+        let way = way_out(&facts.routes, tunnel.device.as_deref());
         let own_device = way.and_then(|route| route.device.clone());
         let own = own_device
             .as_deref()
