@@ -366,7 +366,10 @@ fn connections_that_their_app_closed_go_first_and_lose_no_byte() {
         let Some(Event::Flow { flow, changes }) = raw.events.first().cloned() else {
             panic!("{:?}", raw.events)
         };
-        assert!(changes.has(Changes::FORGOTTEN) && changes.has(Changes::CLOSED), "{changes:?}");
+        assert!(
+            changes.contains(Changes::FORGOTTEN) && changes.contains(Changes::CLOSED),
+            "{changes:?}"
+        );
         assert!(all[..10].iter().any(|conn| conn.flow == flow), "{flow:?}");
         assert!(matches!(raw.events[1], Event::Connect { .. }));
         raw.events.clear();
@@ -500,7 +503,9 @@ fn a_connection_with_bytes_under_way_makes_no_room_although_its_app_is_gone() {
             .events
             .iter()
             .filter_map(|event| match event {
-                Event::Flow { flow, changes } => Some((*flow, changes.has(Changes::FORGOTTEN))),
+                Event::Flow { flow, changes } => {
+                    Some((*flow, changes.contains(Changes::FORGOTTEN)))
+                }
                 _ => None,
             })
             .collect();

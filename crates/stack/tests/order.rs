@@ -72,7 +72,7 @@ fn a_fin_with_repeated_data_counts_once() {
             assert_eq!(seen.last().map(|seen| seen.ack), Some(end), "{again}: {data:?}");
         }
         let finished = |event: &&Event| match event {
-            Event::Flow { changes, .. } => changes.has(Changes::PEER_FINISHED),
+            Event::Flow { changes, .. } => changes.contains(Changes::PEER_FINISHED),
             _ => false,
         };
         assert_eq!(raw.events.iter().filter(finished).count(), 1);

@@ -317,7 +317,7 @@ impl Run {
                     self.requests.push(request)
                 }
                 Event::Flow { changes, .. }
-                    if changes.has(Changes::CLOSED) || changes.has(Changes::RESET) =>
+                    if changes.contains(Changes::CLOSED) || changes.contains(Changes::RESET) =>
                 {
                     self.reached.ended += 1;
                 }

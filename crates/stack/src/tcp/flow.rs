@@ -10,42 +10,24 @@ use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet, SocketStora
 use smoltcp::socket::tcp::{self, CongestionControl, State};
 use std::time::{Duration, Instant};
 
-/// The changes of a flow since the last report, as a set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Changes(u8);
-
-impl Changes {
-    /// There are bytes to read.
-    pub const READABLE: Self = Self(1);
-    /// The app took bytes: [`crate::Stack::unsent`] fell, [`crate::Stack::room`] rose.
-    pub const WRITABLE: Self = Self(2);
-    /// The app's FIN came. Data before it may still be unread.
-    pub const PEER_FINISHED: Self = Self(4);
-    /// Both sides are finished and everything is read. The id is free: forget it.
-    pub const CLOSED: Self = Self(8);
-    /// The app reset it or is gone. The id is free: forget it.
-    pub const RESET: Self = Self(16);
-    /// The app had sent FIN, and its kernel has since forgotten the connection: no data from the
-    /// server will reach the app. The app's earlier data may still be unread; [`Changes::CLOSED`]
-    /// comes when it is read, or together with this.
-    pub const FORGOTTEN: Self = Self(32);
-
-    /// Whether all of `other` is in here.
-    pub fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// Whether nothing is in here.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    pub(crate) fn add(&mut self, other: Self) {
-        self.0 |= other.0;
-    }
-
-    pub(crate) const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+bitflags::bitflags! {
+    /// The changes of a flow since the last report.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Changes: u8 {
+        /// There are bytes to read.
+        const READABLE = 1;
+        /// The app took bytes: [`crate::Stack::unsent`] fell, [`crate::Stack::room`] rose.
+        const WRITABLE = 1 << 1;
+        /// The app's FIN came. Data before it may still be unread.
+        const PEER_FINISHED = 1 << 2;
+        /// Both sides are finished and everything is read. The id is free: forget it.
+        const CLOSED = 1 << 3;
+        /// The app reset it or is gone. The id is free: forget it.
+        const RESET = 1 << 4;
+        /// The app had sent FIN, and its kernel has since forgotten the connection: no data from
+        /// the server will reach the app. The app's earlier data may still be unread;
+        /// [`Changes::CLOSED`] comes when it is read, or together with this.
+        const FORGOTTEN = 1 << 5;
     }
 }
 
@@ -424,18 +406,18 @@ impl Flow {
         let readable = self.readable();
         if readable > self.told_readable {
             self.told_readable = readable;
-            self.changes.add(Changes::READABLE);
+            self.changes.insert(Changes::READABLE);
         }
         let unsent = self.unsent();
         if unsent < self.told_unsent {
             self.told_unsent = unsent;
-            self.changes.add(Changes::WRITABLE);
+            self.changes.insert(Changes::WRITABLE);
         }
         let finished =
             matches!(state, State::CloseWait | State::LastAck | State::Closing | State::TimeWait);
         if finished && !self.told_finished {
             self.told_finished = true;
-            self.changes.add(Changes::PEER_FINISHED);
+            self.changes.insert(Changes::PEER_FINISHED);
         }
         if self.phase == Phase::Aborting {
             if self.socket().local_endpoint().is_none() || state != State::Closed {
@@ -446,7 +428,7 @@ impl Flow {
         match state {
             State::TimeWait => self.end(),
             State::Closed if self.memory == Memory::Lost => {
-                self.changes.add(Changes::FORGOTTEN);
+                self.changes.insert(Changes::FORGOTTEN);
                 self.end();
             }
             // The end of LAST-ACK. Any other way to this state is a reset. A RST in SYN-RECEIVED
@@ -458,7 +440,7 @@ impl Flow {
             }
             State::Closed | State::Listen => {
                 self.phase = Phase::Over;
-                self.changes.add(Changes::RESET);
+                self.changes.insert(Changes::RESET);
             }
             State::SynSent
             | State::SynReceived
@@ -474,7 +456,7 @@ impl Flow {
     fn end(&mut self) {
         self.phase = Phase::Over;
         if self.readable() == 0 {
-            self.changes.add(Changes::CLOSED);
+            self.changes.insert(Changes::CLOSED);
         }
     }
 
@@ -504,9 +486,11 @@ impl Flow {
         self.stirred |= done > 0;
         self.unread_from = self.unread_from.wrapping_add((done & 0xffff_ffff) as u32);
         self.told_readable = self.readable();
-        if self.phase == Phase::Over && self.told_readable == 0 && !self.changes.has(Changes::RESET)
+        if self.phase == Phase::Over
+            && self.told_readable == 0
+            && !self.changes.contains(Changes::RESET)
         {
-            self.changes.add(Changes::CLOSED);
+            self.changes.insert(Changes::CLOSED);
         }
         done
     }

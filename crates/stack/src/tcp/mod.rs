@@ -530,9 +530,9 @@ impl Tcp {
             if let Some(last) = last {
                 self.time_wait.insert(now, tuple, last);
             }
-            around.stats.flows_forgotten += u64::from(changes.has(Changes::FORGOTTEN));
+            around.stats.flows_forgotten += u64::from(changes.contains(Changes::FORGOTTEN));
         }
-        if changes.has(Changes::PEER_FINISHED) && phase == Phase::Live {
+        if changes.contains(Changes::PEER_FINISHED) && phase == Phase::Live {
             self.room.note_half_closed(&self.slots, id);
         }
         if was == Phase::Aborting || (was == Phase::Draining && phase == Phase::Over) {
@@ -563,7 +563,7 @@ impl Tcp {
             let Some(flow) = self.flow_mut(id) else { continue };
             flow.listed = Queued::No;
             let changes = std::mem::take(&mut flow.changes);
-            if changes.has(Changes::CLOSED) || changes.has(Changes::RESET) {
+            if changes.contains(Changes::CLOSED) || changes.contains(Changes::RESET) {
                 self.remove(id);
             }
             if !changes.is_empty() {

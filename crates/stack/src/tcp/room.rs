@@ -389,7 +389,7 @@ impl Tcp {
         // No queue that it waits in matters any more.
         self.remove(id);
         let changes =
-            if is_orphan { Changes::FORGOTTEN.with(Changes::CLOSED) } else { Changes::RESET };
+            if is_orphan { Changes::FORGOTTEN.union(Changes::CLOSED) } else { Changes::RESET };
         self.room.displaced.push(Displaced::Open(id, changes));
     }
 }

@@ -345,7 +345,7 @@ impl Sim {
     }
 
     pub fn saw(&self, of: FlowId, what: Changes) -> bool {
-        self.changes(of).iter().any(|changes| changes.has(what))
+        self.changes(of).iter().any(|changes| changes.contains(what))
     }
 }
 

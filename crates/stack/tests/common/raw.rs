@@ -165,6 +165,6 @@ impl Raw {
     pub fn saw(&self, conn: &Conn, what: Changes) -> bool {
         self.events
             .iter()
-            .any(|e| matches!(e, Event::Flow { flow, changes } if *flow == conn.flow && changes.has(what)))
+            .any(|e| matches!(e, Event::Flow { flow, changes } if *flow == conn.flow && changes.contains(what)))
     }
 }

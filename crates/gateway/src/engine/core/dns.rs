@@ -95,7 +95,7 @@ impl<D: Device> Core<D> {
         flow: FlowId,
         changes: Changes,
     ) {
-        if changes.has(Changes::PEER_FINISHED)
+        if changes.contains(Changes::PEER_FINISHED)
             && let Some(connection) = self.dns.get_mut(flow)
         {
             connection.client = Half::Finished;

@@ -25,7 +25,7 @@ impl<D: Device> Core<D> {
             }
             Event::ConnectAbandoned { flow } => self.flows.reset(lanes, flow),
             Event::Flow { flow, changes } if self.dns.has(flow) => {
-                if changes.has(Changes::RESET) || changes.has(Changes::CLOSED) {
+                if changes.contains(Changes::RESET) || changes.contains(Changes::CLOSED) {
                     self.dns.remove(flow);
                     self.flows.reset(lanes, flow);
                 } else {

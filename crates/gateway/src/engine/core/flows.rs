@@ -121,7 +121,7 @@ impl Flows {
     ) {
         let Some(state) = self.known.get_mut(&flow) else { return };
         let Some(session) = lanes[state.lane].ready() else { return };
-        if changes.has(Changes::RESET) {
+        if changes.contains(Changes::RESET) {
             session.reset(on_wire(flow));
             self.known.remove(&flow);
             return;
@@ -131,8 +131,8 @@ impl Flows {
             session.consumed(on_wire(flow), state.held - unsent);
             state.held = unsent;
         }
-        state.is_orphan |= changes.has(Changes::FORGOTTEN);
-        if changes.has(Changes::CLOSED) {
+        state.is_orphan |= changes.contains(Changes::FORGOTTEN);
+        if changes.contains(Changes::CLOSED) {
             // An Orphan says what a Fin would say, and a connection that makes room for another one
             // has to make it now.
             let needs_no_fin =
@@ -144,7 +144,9 @@ impl Flows {
             }
             state.has_ended = true;
         }
-        if changes.has(Changes::READABLE) || changes.has(Changes::PEER_FINISHED) || state.has_ended
+        if changes.contains(Changes::READABLE)
+            || changes.contains(Changes::PEER_FINISHED)
+            || state.has_ended
         {
             session.mark_ready(on_wire(flow));
         }
