@@ -82,7 +82,6 @@ sentences! {
     REPORT_WRITTEN: "the report is in {file}", "报告已写入 {file}";
 
     // ---- proxy status
-    /// Heading.
     ENVIRONMENT: "environment", "环境变量";
     /// Heading, where `proxy on` set the variables.
     ENVIRONMENT_ON:
@@ -90,7 +89,6 @@ sentences! {
         "环境变量（由 `underpass proxy on` 设置）";
     /// No variable.
     NO_VARIABLE: "no proxy variable is set", "没有设置代理变量";
-    /// Heading.
     TOOLS:
         "tools: what each uses, and what it ignores in favor of that",
         "各工具使用的设置，以及因此被忽略的设置";

@@ -244,10 +244,16 @@ fn placeholders(mut text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Makes a module's sentences, each a constant with both halves, and a list of them all for the
-/// test.
+/// test. The English half documents a constant; a comment says only what name and sentence do not,
+/// such as its values. The name of a fault's title has no ending; `_SEEN`, `_CAUSE` and `_FIX` mark
+/// the other sentences about the fault.
 macro_rules! sentences {
     ($($(#[$doc:meta])* $name:ident: $en:literal, $zh:literal;)+) => {
-        $($(#[$doc])* pub static $name: crate::Sentence = crate::Sentence { en: $en, zh: $zh };)+
+        $(
+            $(#[$doc])*
+            #[doc = concat!("```text\n", $en, "\n```")]
+            pub static $name: crate::Sentence = crate::Sentence { en: $en, zh: $zh };
+        )+
 
         #[cfg(test)]
         pub(crate) static ALL: &[(&str, &crate::Sentence)] = &[$((stringify!($name), &$name)),+];

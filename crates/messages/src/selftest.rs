@@ -5,11 +5,8 @@ sentences! {
     ON:
         "underpass {version} on Linux {kernel} ({machine})",
         "underpass {version}，运行于 Linux {kernel}（{machine}）";
-    /// An outcome.
     YES: "yes", "通过";
-    /// An outcome.
     NO: "NO", "失败";
-    /// An outcome.
     SKIPPED: "skipped", "跳过";
     /// While an item is tried.
     TRYING: "trying {item}", "正在测试 {item}";

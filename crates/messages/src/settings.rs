@@ -6,7 +6,6 @@ sentences! {
         "WSL cannot read '{text}': a line must begin with a letter, with '[', or with '#' for a \
          comment.",
         "WSL 无法读取“{text}”：一行必须以字母、“[”或表示注释的“#”开头。";
-    /// What to do about it.
     FAULT_BEGINNING_FIX:
         "If it is a comment, put '#' before it (';' does not start a comment); otherwise remove \
          it.",
@@ -16,7 +15,6 @@ sentences! {
         "The file begins with a byte order mark (before '{text}'), which WSL cannot read in a \
          distro.",
         "文件以字节顺序标记（BOM）开头（在“{text}”之前），WSL 在发行版中无法读取它。";
-    /// What to do about it.
     FAULT_MARK_FIX:
         "Save the file as UTF-8 without BOM, or run: sudo sed -i '1s/^\\xEF\\xBB\\xBF//' \
          /etc/wsl.conf",
@@ -26,7 +24,6 @@ sentences! {
     FAULT_UTF_16:
         "The file is UTF-16, which WSL cannot read in a distro.",
         "文件采用 UTF-16 编码，WSL 在发行版中无法读取。";
-    /// What to do about it.
     FAULT_UTF_16_FIX:
         "Save the file as UTF-8 without BOM, or run: sudo sh -c 'cd /etc && iconv -f UTF-16 -t \
          UTF-8 wsl.conf >wsl.conf.new && mv wsl.conf.new wsl.conf'",
@@ -38,7 +35,6 @@ sentences! {
          inside the brackets and nothing after them.",
         "“{text}”不是有效的节标题：应写作“[名称]”，名称只能由字母和数字组成，方括号内不能有空格，\
          后面也不能有其他内容。";
-    /// What to do about it.
     FAULT_HEADER_FIX:
         "Write it as [wsl2], for example. Until then the keys below it belong to the section \
          above.",
@@ -47,13 +43,11 @@ sentences! {
     FAULT_NO_EQUALS:
         "In '{text}', no '=' follows the key, whose name may have only letters and digits.",
         "“{text}”中的键名（只能由字母和数字组成）后面没有“=”。";
-    /// What to do about it.
     FAULT_NO_EQUALS_FIX: "Write it as key=value.", "请写成 键=值 的形式。";
     /// A backslash that means nothing. `text`: the line.
     FAULT_ESCAPE:
         "In '{text}', a backslash stands before a character that it cannot escape.",
         "“{text}”中的反斜杠后面跟了不能转义的字符。";
-    /// What to do about it.
     FAULT_ESCAPE_FIX:
         "Double each backslash of a path: C:\\\\Users\\\\name.",
         "路径中的每个反斜杠都要写两次：C:\\\\Users\\\\name。";
@@ -61,7 +55,6 @@ sentences! {
     FAULT_QUOTE:
         "In '{text}', a quote is not closed on its line.",
         "“{text}”中的双引号没有在本行结束。";
-    /// What to do about it.
     FAULT_QUOTE_FIX:
         "Close the quote, or write \\\" for a literal one.",
         "请补上结尾的双引号；如果双引号本身是内容，请写成 \\\"。";
@@ -84,7 +77,6 @@ sentences! {
     OLDER_SECTION:
         "{key} works, but [experimental] is its former section.",
         "{key} 仍然有效，但 [experimental] 是它从前所在的节。";
-    /// What to do about it.
     OLDER_SECTION_FIX: "Move {key} to [{section}].", "请将 {key} 移到 [{section}]。";
     /// A value that WSL cannot read. `default`: what counts instead.
     BAD_VALUE:
@@ -110,7 +102,6 @@ sentences! {
          another value.",
         "{key} 的值包含非 ASCII 字符（例如中文）：WSL 读取时每个字符只保留一个字节，得到的是另一个\
          值。";
-    /// What to do about it.
     NOT_ASCII_FIX:
         "Use a path of ASCII characters only, or the short names of its folders (`dir /x` shows \
          them).",
@@ -119,7 +110,6 @@ sentences! {
     UMASK_DECIMAL:
         "filesystem.umask={value} is read as a decimal number: an octal one must begin with 0.",
         "filesystem.umask={value} 会被当作十进制数：八进制数必须以 0 开头。";
-    /// What to do about it.
     UMASK_DECIMAL_FIX: "Write umask=0{value}.", "请写成 umask=0{value}。";
 
     /// A key in a section that does not have it.
@@ -149,7 +139,6 @@ sentences! {
     WINDOWS_TOO_OLD:
         "{set} needs {needed} or newer; this is {is}, and WSL ignores the setting.",
         "{set} 需要 {needed} 或更高版本；当前是 {is}，WSL 会忽略该设置。";
-    /// What to do about it.
     WINDOWS_TOO_OLD_FIX:
         "Update Windows, or remove the setting: `underpass settings recommend` shows what this \
          Windows can do instead.",
@@ -158,14 +147,12 @@ sentences! {
     WSL_TOO_OLD:
         "{set} needs {needed} or newer; this is {is}, which ignores the setting.",
         "{set} 需要 {needed} 或更高版本；当前是 {is}，会忽略该设置。";
-    /// What to do about it.
     WSL_TOO_OLD_FIX: "Run `wsl --update` in Windows.", "请在 Windows 中执行 `wsl --update`。";
 
     /// A line that another setting takes the effect from. `because`: key and value.
     OVERRULED:
         "{key} has no effect: {because} overrides it.",
         "{key} 的设置无效：它由 {because} 决定。";
-    /// What to do about it.
     OVERRULED_FIX: "Remove {key}, or change {because}.", "请删除 {key}，或修改 {because}。";
     /// A line that a policy of the company overrules. `policy`: the value's name in the registry,
     /// and the value.
@@ -173,7 +160,6 @@ sentences! {
         "{key} has no effect: a group policy overrides it ({policy} in \
          HKLM\\SOFTWARE\\Policies\\WSL).",
         "{key} 的设置无效：它由组策略决定（HKLM\\SOFTWARE\\Policies\\WSL 中的 {policy}）。";
-    /// What to do about it.
     POLICY_FIX:
         "Remove {key}, or ask the administrator of this computer to change the policy.",
         "请删除 {key}，或请管理员修改该策略。";
@@ -182,7 +168,6 @@ sentences! {
         "{key} has no effect: while the service {service} is running, WSL does not use DNS \
          tunneling.",
         "{key} 的设置无效：只要服务 {service} 在运行，WSL 就不使用 DNS 隧道。";
-    /// What to do about it.
     TUNNELING_AND_SERVICE_FIX:
         "Remove {key}. If names then fail to resolve, start Underpass' tunnel, which resolves \
          them through Windows: `underpass up`.",
@@ -194,7 +179,6 @@ sentences! {
          missing or turned off in this Windows.",
         "{key} 的设置无效：WSL 通过 Windows 解析域名时要用 DnsQueryRaw，而当前系统缺少该函数或已将\
          其关闭。";
-    /// What to do about it.
     TUNNELING_NOT_POSSIBLE_FIX:
         "Update Windows (Windows 11 22H2 and newer have it), or remove {key}.",
         "请升级 Windows（Windows 11 22H2 或更高版本提供该函数），或删除 {key}。";
@@ -204,7 +188,6 @@ sentences! {
          0xFF), so WSL falls back to NAT.",
         "{key}=mirrored 无效：Windows 关闭了 IPv6（DisabledComponents 为 0xFF），WSL 会回退到 NAT \
          模式。";
-    /// What to do about it.
     MIRRORED_WITHOUT_IPV6_FIX:
         "As administrator, set DisabledComponents in \
          HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters to 0x20 (IPv4 is \
@@ -217,11 +200,9 @@ sentences! {
     IGNORED:
         "WSL ignores {key}, and prints a warning at each start.",
         "WSL 会忽略 {key}，并在每次启动时发出警告。";
-    /// What to do about it.
     IGNORED_FIX: "Remove {key}.", "请删除 {key}。";
     /// A line that nothing looks at. `needs`: key and value.
     NEEDLESS: "{key} only has an effect with {needs}.", "{key} 只有在 {needs} 时才起作用。";
-    /// What to do about it.
     NEEDLESS_FIX:
         "It is harmless; remove {key} to keep the file short.",
         "不影响使用；如想精简文件，可删除 {key}。";
@@ -249,7 +230,6 @@ sentences! {
         "interop.enabled=false: this distro cannot start Windows programs, including the tunnel's \
          relay.",
         "interop.enabled=false：此发行版无法启动任何 Windows 程序，因此也无法启动隧道的中继程序。";
-    /// What to do about it.
     INTEROP_OFF_FIX:
         "If that is not intended, remove the line.",
         "如果不是有意为之，请删除这一行。";
@@ -257,7 +237,6 @@ sentences! {
     BRIDGED:
         "networkingMode=bridged has been deprecated since WSL 2.4.5.",
         "networkingMode=bridged 从 WSL 2.4.5 起已被弃用。";
-    /// What to do about it.
     BRIDGED_FIX:
         "Set networkingMode=mirrored, which other machines can reach as well.",
         "请改用 networkingMode=mirrored，局域网中的其他机器同样可以访问。";
@@ -267,7 +246,6 @@ sentences! {
          and starts without a network.",
         "networkingMode=bridged 但没有设置 vmSwitch：WSL 不知道该使用哪个 Hyper-V 交换机，启动后没\
          有网络。";
-    /// What to do about it.
     BRIDGED_WITHOUT_SWITCH_FIX:
         "Set wsl2.vmSwitch to the name of an external switch (`Get-VMSwitch` lists them).",
         "请将 wsl2.vmSwitch 设为某个外部交换机的名称（可用 `Get-VMSwitch` 查看）。";
@@ -275,7 +253,6 @@ sentences! {
     MODE_NONE:
         "networkingMode=none: WSL has no network except what a tunnel provides.",
         "networkingMode=none：除了隧道提供的网络之外，WSL 没有任何网络。";
-    /// What to do about it.
     MODE_NONE_FIX: "If that is not intended, remove the line.", "如果不是有意为之，请删除这一行。";
     /// Nothing was found.
     ALL_WELL: "No problems found in the settings.", "设置没有问题。";
@@ -452,93 +429,70 @@ sentences! {
          中打开“系统代理”，或使用 TUN 模式。";
 
     // ---- NAT and mirrored mode, explained
-    /// Heading.
     EXPLAIN_TITLE: "NAT and mirrored mode", "NAT 模式与镜像模式";
     /// How it is in a mode.
     EXPLAIN_NAT: "NAT", "NAT 模式";
     /// How it is in a mode.
     EXPLAIN_MIRRORED: "mirrored", "镜像模式";
-    /// What differs.
     EXPLAIN_ADDRESS: "Address", "地址";
-    /// With NAT.
     EXPLAIN_ADDRESS_NAT:
         "WSL is a separate machine behind Windows' NAT, with a private address such as \
          172.28.48.2 and Windows as its gateway. The address may change when WSL restarts.",
         "WSL 是位于 Windows 后面的一台独立机器：使用 172.28.48.2 这样的私有地址，网关就是 \
          Windows。WSL 重启后地址可能改变。";
-    /// With mirrored mode.
     EXPLAIN_ADDRESS_MIRRORED:
         "WSL uses Windows' own adapters and addresses, so it has no address of its own that could \
          change.",
         "WSL 直接使用 Windows 的网卡和地址，没有单独的、会变化的地址。";
-    /// What differs.
     EXPLAIN_LOOPBACK: "The address 127.0.0.1", "环回地址 127.0.0.1";
-    /// With NAT.
     EXPLAIN_LOOPBACK_NAT:
         "Windows reaches servers in WSL at its localhost. WSL cannot reach Windows' 127.0.0.1: \
          use the gateway's address (`underpass host`), and let the server on Windows listen there.",
         "Windows 可以用 localhost 访问 WSL 中的服务。WSL 无法访问 Windows 的 127.0.0.1：要使用网关\
          地址（`underpass host`），而且 Windows 上的服务必须在该地址上监听。";
-    /// With mirrored mode.
     EXPLAIN_LOOPBACK_MIRRORED:
         "Both reach each other at 127.0.0.1.",
         "双方都可以用 127.0.0.1 互相访问。";
-    /// What differs.
     EXPLAIN_VPN: "With a VPN", "使用 VPN 时";
-    /// With NAT.
     EXPLAIN_VPN_NAT:
         "Windows forwards WSL's packets. Many VPN clients drop forwarded packets, or use the same \
          addresses: WSL then has no network while the VPN is connected.",
         "WSL 的数据包由 Windows 转发。许多 VPN 客户端会丢弃被转发的数据包，或使用相同的网段：连接 \
          VPN 后 WSL 就没有网络。";
-    /// With mirrored mode.
     EXPLAIN_VPN_MIRRORED:
         "WSL uses the VPN's adapter as Windows does. Some clients block it in this mode too; the \
          tunnel still works then.",
         "WSL 与 Windows 一样使用 VPN 的网卡。有的客户端在此模式下仍会拦截，此时隧道依然可用。";
-    /// What differs.
     EXPLAIN_PROXY: "Proxy on Windows", "Windows 上的代理";
-    /// With NAT.
     EXPLAIN_PROXY_NAT:
         "The proxy must have 'Allow LAN' on, and Windows' firewall must let WSL in. autoProxy \
          does not pass on a proxy at 127.0.0.1.",
         "必须打开“允许局域网连接”（Allow LAN），Windows 防火墙也要放行。autoProxy 不会传递位于 \
          127.0.0.1 的代理。";
-    /// With mirrored mode.
     EXPLAIN_PROXY_MIRRORED:
         "WSL reaches it at 127.0.0.1 without 'Allow LAN', and autoProxy passes it on.",
         "用 127.0.0.1 即可访问，无需打开“允许局域网连接”（Allow LAN），autoProxy 也会传递它。";
-    /// What differs.
     EXPLAIN_LAN: "Other machines", "局域网中的其他机器";
-    /// With NAT.
     EXPLAIN_LAN_NAT:
         "They reach servers in WSL only through a port forward on Windows (`netsh interface \
          portproxy`).",
         "只能通过 Windows 的端口转发（`netsh interface portproxy`）访问 WSL 中的服务。";
-    /// With mirrored mode.
     EXPLAIN_LAN_MIRRORED:
         "They reach servers in WSL at Windows' address, once Windows' Hyper-V firewall lets them \
          in.",
         "Windows 的 Hyper-V 防火墙放行后，可直接用 Windows 的地址访问 WSL 中的服务。";
-    /// What differs.
     EXPLAIN_IPV6: "IPv6 and multicast", "IPv6 与组播";
-    /// With NAT.
     EXPLAIN_IPV6_NAT: "Not supported.", "均不支持。";
-    /// With mirrored mode.
     EXPLAIN_IPV6_MIRRORED:
         "Supported, as far as Windows' network has them.",
         "均支持，以 Windows 的网络为准。";
-    /// What differs.
     EXPLAIN_NEEDS: "Needs", "系统要求";
-    /// With NAT.
     EXPLAIN_NEEDS_NAT:
         "Nothing: NAT is the default of every WSL 2.",
         "没有要求：它是所有 WSL 2 的默认模式。";
-    /// With mirrored mode.
     EXPLAIN_NEEDS_MIRRORED:
         "Windows 11 22H2 and WSL 2.0 or newer, with IPv6 not turned off in Windows' registry.",
         "Windows 11 22H2 和 WSL 2.0 或更高版本，并且没有在 Windows 注册表中关闭 IPv6。";
-    /// Heading.
     EXPLAIN_HERE: "On this machine", "在这台电脑上";
     /// The mode by the settings. `mode`: its name.
     EXPLAIN_NOW:

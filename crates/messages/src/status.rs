@@ -2,51 +2,28 @@
 
 sentences! {
     // ---- labels
-    /// Label.
     STATE: "state", "状态";
-    /// Label.
     MODE: "mode", "网络模式";
-    /// Label.
     TAP: "tap", "TAP 设备";
-    /// Label.
     ADDRESSES: "addresses", "地址";
-    /// Label.
     IPV6: "ipv6", "IPv6 支持";
-    /// Label.
     VIA: "via", "上级代理";
-    /// Label.
     CAPTURED: "captured", "接管网段";
-    /// Label.
     DIRECT: "direct", "直连网段";
-    /// Label.
     MIRRORED: "mirrored", "镜像路由";
-    /// Label.
     RELAY: "relay", "中继程序";
-    /// Label.
     FLOWS: "flows", "当前连接";
-    /// Label.
     SO_FAR: "so far", "累计连接";
-    /// Label.
     ANSWERS: "answers", "DNS 应答";
-    /// Label.
     BYTES: "bytes", "字节";
-    /// Label.
     PACKETS: "packets", "数据包";
-    /// Label.
     DROPS: "drops", "丢弃";
-    /// Label.
     LIMITS: "limits", "上限";
-    /// Label.
     FULL: "full", "已满";
-    /// Label.
     SHARES: "shares", "公平分配";
-    /// Label.
     REBIND: "rebind", "DNS 重绑定";
-    /// Label.
     KEPT_UP: "kept up", "保持运行";
-    /// Label.
     PROCESS: "process", "进程";
-    /// Label.
     TROUBLE: "trouble", "故障";
 
     // ---- values

@@ -1,43 +1,24 @@
 //! What the command line says of its usage and of mistakes in it.
 
 sentences! {
-    /// Heading.
     USAGE: "Usage", "用法";
-    /// Heading.
     EXAMPLES: "Examples", "示例";
-    /// Heading.
     ARGUMENTS: "Arguments", "参数";
-    /// Heading.
     COMMANDS: "Commands", "命令";
-    /// Heading.
     OPTIONS: "Options", "选项";
-    /// Heading of root's commands.
     FIND_OUT: "Find out what is wrong", "排查故障";
-    /// Heading of root's commands.
     TUNNEL: "Carry WSL's traffic when a VPN blocks it", "WSL 被 VPN 断网时承载其流量";
-    /// Heading of root's commands.
     CONFIGURE: "Configure WSL and its tools", "配置 WSL 和各种工具";
-    /// Heading of root's commands.
     MORE: "More", "其他";
-    /// Heading of options.
     RELAY: "Relay", "中继程序";
-    /// Heading of options.
     DEVICE: "Network device", "网络设备";
-    /// Heading of options.
     REACH: "Access to the Windows host and from outside", "对 Windows 主机的访问与来自外部的访问";
-    /// Heading of options.
     PROXY: "Proxy", "代理";
-    /// Heading of options.
     PUBLISH: "Other distros", "其他发行版";
-    /// Heading of options.
     RUNNING: "When and how to run", "运行方式";
-    /// Heading of options.
     OUTPUT: "Output", "输出";
-    /// Heading of options.
     TARGETS: "What to test", "测试目标";
-    /// Heading of options.
     MACHINE: "Files and versions", "文件与版本";
-    /// Heading of options.
     CHANGE: "Making the change", "执行更改";
     /// After an option's text.
     DEFAULT: "[default: {value}]", "[默认值：{value}]";
@@ -57,31 +38,22 @@ sentences! {
     TIP: "tip", "提示";
     /// Below a mistake. `call`: the command with --help.
     SEE_HELP: "For more information, try '{call}'.", "详细信息请运行 `{call}`。";
-    /// Mistake.
     UNKNOWN_OPTION: "unexpected argument '{word}' found", "未知的选项或参数“{word}”";
-    /// Mistake.
     UNKNOWN_COMMAND: "unrecognized subcommand '{word}'", "未知的子命令“{word}”";
-    /// Mistake.
     NO_COMMAND: "a subcommand is required", "缺少子命令";
-    /// Mistake.
     BAD_VALUE: "invalid value '{value}' for '{option}'", "“{option}”的值“{value}”无效";
     /// Mistake, with its reason.
     BAD_VALUE_BECAUSE:
         "invalid value '{value}' for '{option}': {why}",
         "“{option}”的值“{value}”无效：{why}";
-    /// Mistake.
     NO_VALUE: "a value is required for '{option}' but none was supplied", "“{option}”需要一个值";
-    /// Mistake.
     CONFLICT:
         "the argument '{option}' cannot be used with '{other}'",
         "“{option}”不能与“{other}”同时使用";
-    /// Mistake.
     TWICE: "the argument '{option}' cannot be used multiple times", "“{option}”只能使用一次";
-    /// Mistake.
     MISSING:
         "the following required arguments were not provided: {options}",
         "缺少必需的参数：{options}";
-    /// Mistake.
     WRONG: "the command line is wrong", "命令行有误";
     /// What may be meant.
     SIMILAR: "did you mean '{word}'?", "是否想写“{word}”？";

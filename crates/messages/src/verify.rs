@@ -1,9 +1,7 @@
 //! Sentences of `underpass settings verify`: what is looked at, what was seen, and what to try.
 
 sentences! {
-    /// A state: it works.
     PASSED: "ok", "通过";
-    /// A state: it does not.
     FAILED: "failed", "失败";
     /// A state: there was nothing to look at.
     SKIPPED: "skipped", "跳过";
@@ -12,25 +10,18 @@ sentences! {
     /// The end of it.
     SOME_FAILED: "{failed} of {all} failed.", "共检查 {all} 项，{failed} 项失败。";
 
-    /// The item.
     MODE: "networking mode", "网络模式";
-    /// The item.
     SERVER: "DNS server {server}", "DNS 服务器 {server}";
     /// The item, if there is no server.
     SERVERS: "DNS servers", "DNS 服务器";
-    /// The item.
     PUBLIC_NAME: "public name {name}", "公网域名 {name}";
-    /// The item.
     OUTSIDE: "outside, {target}", "外网 {target}";
-    /// The item.
     EXIT: "exit address", "出口地址";
     /// The item. `variables`: those of the environment that name it.
     PROXY: "proxy of {variables}", "{variables} 指定的代理";
     /// The item, if no proxy is set.
     PROXIES: "proxy", "代理";
-    /// The item.
     COMPANY_HOST: "company host {target}", "公司内网主机 {target}";
-    /// The item.
     COMPANY_NAME: "company name {name}", "公司内网域名 {name}";
 
     /// Of the mode.
@@ -56,13 +47,11 @@ sentences! {
     NOT_SHARED:
         "WSL reports mirrored, but no address of the VM ({own}) is one of Windows' ({windows})",
         "WSL 报告为镜像模式（mirrored），但虚拟机的地址（{own}）都不属于 Windows（{windows}）";
-    /// What to try.
     RESTART_WSL:
         "If .wslconfig was changed since WSL started, run `wsl --shutdown` in Windows; `underpass \
          settings check` finds lines without effect.",
         "修改 .wslconfig 之后如果没有重启 WSL，请在 Windows 中执行 `wsl --shutdown`；`underpass \
          settings check` 会找出不起作用的行。";
-    /// What to try.
     MIRRORED_NOT_IN_FORCE:
         "Run `wsl --shutdown` in Windows. If that does not help, this Windows is too old \
          (mirrored needs Windows 11 22H2), or WSL falls back and reports why when a distro \
@@ -70,7 +59,6 @@ sentences! {
         "请在 Windows 中执行 `wsl --shutdown`。如果仍不生效，要么 Windows 版本太旧（镜像模式需要 \
          Windows 11 22H2），要么 WSL 回退到了其他模式，启动发行版时会显示原因；`underpass \
          settings recommend` 会给出其他办法。";
-    /// What to try.
     NAT_FELL_BACK:
         "Windows could not create the NAT network, so WSL fell back; often its subnet overlaps a \
          VPN's. `underpass settings recommend --goal vpn` suggests another subnet.",
@@ -97,14 +85,12 @@ sentences! {
     NOTHING_ASKED: "was not queried", "没有向它查询";
     /// Of resolv.conf.
     NO_SERVER: "{file} names no server", "{file} 中没有写任何服务器";
-    /// What to try.
     ADVISE_DNS:
         "Let Windows resolve names (`dnsTunneling=true` under `[wsl2]` in .wslconfig, then `wsl \
          --shutdown`), or set a server that answers: `underpass settings dns manual --server \
          ADDRESS`.",
         "让 Windows 负责解析（在 .wslconfig 的 `[wsl2]` 下写 `dnsTunneling=true`，再执行 `wsl \
          --shutdown`），或者指定有应答的服务器：`underpass settings dns manual --server 地址`。";
-    /// What to try.
     ADVISE_DNS_AUTO:
         "Give resolv.conf back to WSL: `underpass settings dns auto`.",
         "把 resolv.conf 交还给 WSL 管理：`underpass settings dns auto`。";
@@ -119,13 +105,11 @@ sentences! {
     WITHOUT_ADDRESS: "{server} has no address for it", "{server} 没有它的地址";
     /// Of a name.
     NO_SERVER_ANSWERS: "no DNS server answers queries for it", "没有 DNS 服务器应答";
-    /// What to try.
     ADVISE_ORDER:
         "{server} knows the name, but is queried only if the servers before it do not answer. Put \
          it first: `underpass settings dns manual --server {server}`, and the others after it.",
         "{server} 能够解析，但只有排在前面的服务器都没有应答时才会查询它。请把它放在最前\
          面：`underpass settings dns manual --server {server}`，其余服务器写在后面。";
-    /// What to try.
     ADVISE_COMPANY_DNS:
         "Only the company's DNS server knows such names. Let Windows resolve them \
          (`dnsTunneling=true`), or put that server first: `underpass settings dns manual --server \
@@ -148,11 +132,9 @@ sentences! {
     BY_PROXY_ONLY:
         "reachable through the proxy of {variables}",
         "通过 {variables} 指定的代理可以到达";
-    /// What to try.
     ADVISE_DOCTOR:
         "`underpass doctor` finds the broken hop.",
         "`underpass doctor` 会找出断在哪一环。";
-    /// What to try.
     ADVISE_COMPANY_HOST:
         "Is the VPN connected, and does Windows reach the host (`Test-NetConnection` in \
          PowerShell)? If Windows does and WSL does not, use the tunnel (`underpass up`), which \
@@ -172,11 +154,9 @@ sentences! {
     NOT_HTTP: "the answer for {url} is not HTTP", "{url} 的应答不是 HTTP";
     /// Of a request.
     NO_TLS: "no TLS connection with {host}: {why}", "无法与 {host} 建立 TLS 连接：{why}";
-    /// What to try.
     ADVISE_ECHO:
         "`--echo URL` tries another service; it must answer with the caller's address.",
         "可以用 `--echo URL` 换一个服务，它需要在应答中写出访问者的 IP 地址。";
-    /// What to try.
     ADVISE_TLS:
         "Usually the clock is wrong, or the company inspects TLS with its own certificate: \
          compare `date` with Windows' clock, or add the company's certificate to this distro \
@@ -206,7 +186,6 @@ sentences! {
         "已生效：经由 {proxy}，{url} 看到的是 {address}；不经代理则无法访问";
     /// Of the proxy.
     PROXY_REACHES: "{proxy} reaches {target}", "通过 {proxy} 可以访问 {target}";
-    /// What to try.
     ADVISE_ALLOW_LAN:
         "Is the proxy program running on Windows, on that port? WSL counts as another machine: \
          turn on 'Allow LAN' in Clash Verge, v2rayN and the like, and allow the port in Windows' \
@@ -214,17 +193,14 @@ sentences! {
         "Windows 上的代理软件在运行吗？端口对吗？对它来说 WSL 是另一台机器：请在 Clash \
          Verge、v2rayN 等软件中打开“允许局域网连接”（Allow LAN），并在 Windows 防火墙中放行该端\
          口。用 `underpass up --via` 则两者都不需要。";
-    /// What to try.
     ADVISE_OWN_LOOPBACK:
         "In {mode} mode 127.0.0.1 is WSL itself, not Windows. `eval \"$(underpass proxy on)\"` \
          finds the right address.",
         "在 {mode} 模式下，127.0.0.1 是 WSL 自己，不是 Windows。`eval \"$(underpass proxy on)\"` \
          会找出正确的地址。";
-    /// What to try.
     ADVISE_PROXY_STARTED:
         "Is the proxy program running, on that port? `underpass proxy test` tests it step by step.",
         "代理软件在运行吗？端口对吗？`underpass proxy test` 会逐步测试。";
-    /// What to try.
     ADVISE_SAME_EXIT:
         "The proxy's rules may send this service directly: try a service that goes through the \
          proxy (`--echo URL`), or check the proxy program's mode (rule, global, direct).",
