@@ -1,10 +1,13 @@
-//! The output of `underpass doctor --json`, as `docs/doctor.schema.json` describes it. Within a
-//! version keys only get added and ids keep their meaning; sentences are for people and may change.
+//! The output of `underpass doctor --json`, as `docs/doctor.schema.json` describes it, and that of
+//! the check lists. Within a version keys only get added and ids keep their meaning; sentences are
+//! for people and may change.
 
 use crate::checks::Diagnosis;
 use crate::facts::Facts;
 use crate::finding::{Area, Finding, FixStep, Severity, Shell};
+use crate::lists::{self, Item};
 use crate::steps;
+use crate::text::joined;
 use crate::way::Hop;
 use messages::Language;
 use serde::{Deserialize, Serialize};
@@ -112,6 +115,55 @@ fn written(step: &FixStep, language: Language) -> WrittenStep {
         FixStep::Run { shell, lines } => WrittenStep::Run { shell: *shell, lines: lines.clone() },
         FixStep::Lines { file, lines } => {
             WrittenStep::File { path: file.clone(), lines: lines.clone() }
+        }
+    }
+}
+
+/// The document of a check list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListDocument {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Whether no item failed.
+    pub well: bool,
+    /// The items, in their order.
+    pub items: Vec<WrittenItem>,
+}
+
+/// An item in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenItem {
+    /// The kind of item.
+    pub item: String,
+    /// What was looked at.
+    pub subject: String,
+    /// `passed`, `failed` or `skipped`.
+    pub state: String,
+    /// What was seen.
+    pub said: String,
+    /// What to try.
+    pub advice: Option<String>,
+    /// How many milliseconds it took, where it is an attempt of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
+}
+
+impl ListDocument {
+    /// Texts in a language.
+    #[must_use]
+    pub fn new(items: &[Item], language: Language) -> Self {
+        let written = |item: &Item| WrittenItem {
+            item: item.key.to_owned(),
+            subject: item.subject.say(language),
+            state: item.judged.state.key().to_owned(),
+            said: joined(&item.judged.said, language),
+            advice: (!item.judged.advice.is_empty()).then(|| joined(&item.judged.advice, language)),
+            ms: item.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        };
+        Self {
+            version: VERSION,
+            well: lists::is_well(items),
+            items: items.iter().map(written).collect(),
         }
     }
 }

@@ -8,13 +8,13 @@ pub mod checks;
 pub mod facts;
 pub mod finding;
 pub mod json;
+pub mod lists;
 mod masked;
 pub mod report;
 #[cfg(test)]
 mod sample;
 pub mod steps;
 pub mod text;
-pub mod verify;
 mod view;
 pub mod way;
 

@@ -1,10 +1,11 @@
-//! What `underpass doctor` prints on a terminal.
+//! What `underpass doctor` and the check lists print on a terminal.
 
 use crate::checks::Diagnosis;
 use crate::finding::{Finding, FixStep, Severity, Shell};
+use crate::lists::{Item, ItemState};
 use crate::steps;
 use crate::way::{Hop, HopState};
-use messages::{Language, Text, doctor, printable_line};
+use messages::{Language, Text, doctor, padded, printable_line, verify};
 use std::fmt::{self, Write as _};
 
 /// Whether escape sequences for colours may be used.
@@ -42,6 +43,43 @@ pub fn render(diagnosis: &Diagnosis, language: Language, colour: Colour, hints: 
     // Writing to a string does not fail.
     let _ = page.all(diagnosis);
     page.out
+}
+
+/// Sentences that say one thing together.
+pub(crate) fn joined(texts: &[Text], language: Language) -> String {
+    let between = match language {
+        Language::English => "; ",
+        Language::Chinese => "；",
+    };
+    texts.iter().map(|text| text.say(language)).collect::<Vec<_>>().join(between)
+}
+
+/// The column in which an item's subject begins.
+const SUBJECT: usize = 9;
+
+/// An item of a check list: a line, and below it what to try.
+#[must_use]
+pub fn item(item: &Item, language: Language) -> String {
+    let state = padded(item.judged.state.word().half(language), SUBJECT);
+    let took = item.took.map(|took| format!("{:>5} ms  ", took.as_millis())).unwrap_or_default();
+    let (subject, colon) = (item.subject.say(language), language.colon());
+    let mut text =
+        format!("{state}{took}{subject}{colon}{}\n", joined(&item.judged.said, language));
+    for advice in &item.judged.advice {
+        text += &format!("{:SUBJECT$}-> {}\n", "", advice.say(language));
+    }
+    text
+}
+
+/// The verdict of a check list, which ends it.
+#[must_use]
+pub fn ending(items: &[Item], language: Language) -> String {
+    let failed = items.iter().filter(|item| item.judged.state == ItemState::Failed).count();
+    let text = match failed {
+        0 => verify::ALL_PASSED.text(),
+        _ => verify::SOME_FAILED.with("failed", failed).with("all", items.len()),
+    };
+    text.say(language) + "\n"
 }
 
 /// The verdict, as the page and the terminal begin.

@@ -59,8 +59,6 @@ sentences! {
     // ---- while something takes its time
     /// `settings` and `proxy status`.
     ASKING_WINDOWS: "querying Windows", "正在查询 Windows";
-    /// `settings verify`.
-    VERIFYING: "checking the network", "正在检查网络";
 
     // ---- service
     /// Done.

@@ -104,12 +104,6 @@ sentences! {
     NOTHING_TO_REMOVE:
         "Nothing to revert: `underpass proxy apply` has set nothing here.",
         "没有可撤销的设置：`underpass proxy apply` 没有在这里设置过任何内容。";
-    /// Test: a step went well.
-    STEP_PASSED: "ok", "通过";
-    /// Test: a step failed.
-    STEP_FAILED: "FAIL", "失败";
-    /// Test: there was nothing to test.
-    STEP_SKIPPED: "-", "跳过";
     /// Test: the variables.
     TEST_ENVIRONMENT: "proxy variables of this environment", "当前环境的代理变量";
     /// Test: the port.
@@ -155,13 +149,23 @@ sentences! {
     PORT_OPEN: "connected", "已连接";
     /// Test: what the server answered.
     ANSWERED: "answered {status}", "应答 {status}";
+    /// Test: what the server answered.
+    LOGIN_REQUIRED:
+        "{status}: the proxy requires a user and password, in its URL as USER:PASSWORD@HOST",
+        "{status}：代理要求用户名和密码，请写进代理地址，形式为 用户名:密码@主机";
+    /// Test: what the server answered.
+    NOT_ALLOWED:
+        "{status}: the proxy or the server does not allow it",
+        "{status}：代理或服务器不允许访问";
+    /// Test: what the server answered.
+    NOT_A_STATUS: "the answer is not HTTP: {line}", "应答不是 HTTP：{line}";
     /// Test: the tunnel alone was judged.
     TUNNEL_STANDS: "the tunnel to {target} is established", "到 {target} 的连接已由代理建立";
     /// Test: a closed port on the Windows host.
     HINT_PORT:
-        "{problem}. Is the proxy program running, and is this its port? A proxy on the Windows \
-         host, reached by its address, must have 'Allow LAN' on; the address may have changed \
-         with a restart of WSL",
-        "{problem}。代理软件是否在运行，端口是否正确？通过地址访问 Windows 主机上的代理时，代理软\
-         件必须打开“允许局域网连接”（Allow LAN）；WSL 重启后地址也可能改变";
+        "Is the proxy program running, and is this its port? A proxy on the Windows host, reached \
+         by its address, must have 'Allow LAN' on; the address may have changed with a restart of \
+         WSL.",
+        "代理软件是否在运行，端口是否正确？通过地址访问 Windows 主机上的代理时，代理软件必须打开\
+         “允许局域网连接”（Allow LAN）；WSL 重启后地址也可能改变。";
 }

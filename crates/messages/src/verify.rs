@@ -1,4 +1,5 @@
-//! Sentences of `underpass settings verify`: what is looked at, what was seen, and what to try.
+//! Sentences of check lists (`underpass settings verify`, `underpass proxy test`): what is looked
+//! at, what was seen, and what to try. Those of `proxy test` alone are in [`crate::proxies`].
 
 sentences! {
     PASSED: "ok", "通过";

@@ -1,6 +1,7 @@
 //! Connections and requests, directly or by a proxy: the crate `proxy` says what a proxy hears,
 //! [`http`] what HTTP says.
 
+use crate::dns;
 use crate::failure::Failure;
 use crate::http::{self, End, MOST_BYTES, To, Url};
 use crate::resolver::Resolver;
@@ -21,9 +22,27 @@ const MOST_LINE: usize = 4096;
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'a> {
     /// Knows where hosts are.
-    pub resolver: &'a Resolver,
+    pub names: Names<'a>,
     /// For each step.
     pub patience: Duration,
+}
+
+/// Who resolves names.
+#[derive(Clone, Copy, Debug)]
+pub enum Names<'a> {
+    /// The system, as programs ask it.
+    System,
+    /// The servers of a resolv.conf.
+    By(&'a Resolver),
+}
+
+/// The result of a request through a proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// An answer, by its first line.
+    Answer(String),
+    /// The proxy has connected to this target. What follows would be TLS.
+    Tunnel(Target),
 }
 
 /// By which way.
@@ -52,17 +71,7 @@ impl Client<'_> {
     /// # Errors
     /// See [`Failure`].
     pub async fn exit(self, url: &Url, way: Way<'_>) -> Result<IpAddr, Failure> {
-        let (stream, to) = if let Way::Proxy(proxy) = way
-            && !url.is_https
-            && proxy.scheme() == Scheme::Http
-        {
-            // As programs do it: such a proxy forwards plain requests itself, and many give no
-            // connection to port 80.
-            let target = Target { host: proxy.host().clone(), port: proxy.port() };
-            (self.connect(&target, Way::Direct).await?, To::Proxy(proxy.credentials()))
-        } else {
-            (self.connect(&url.target, way).await?, To::Server)
-        };
+        let (stream, to) = self.for_request(url, way).await?;
         let asked = async {
             if url.is_https {
                 ask(tls::wrap(stream, &url.target.host).await?, url, to).await
@@ -80,12 +89,45 @@ impl Client<'_> {
         }
     }
 
+    /// A request through a proxy, as programs make it; `name` is the server's, also where the URL
+    /// has its address. A page with TLS is not asked for: the connection to its server decides.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn page(self, url: &Url, name: &Host, proxy: &ProxyUrl) -> Result<Page, Failure> {
+        if url.is_https {
+            self.connect(&url.target, Way::Proxy(proxy)).await?;
+            return Ok(Page::Tunnel(url.target.clone()));
+        }
+        let (stream, to) = self.for_request(url, Way::Proxy(proxy)).await?;
+        let late = || Failure::TimedOut { address: url.to_string(), patience: self.patience };
+        let request = url.request(name, to);
+        let line = first_line(stream, url, &request);
+        timeout(self.patience, line).await.map_err(|_| late())?.map(Page::Answer)
+    }
+
+    /// The connection for a request, and whom the request is written for. An HTTP proxy forwards
+    /// plain requests itself, and many give no connection to port 80.
+    async fn for_request<'a>(
+        self,
+        url: &Url,
+        way: Way<'a>,
+    ) -> Result<(TcpStream, To<'a>), Failure> {
+        if let Way::Proxy(proxy) = way
+            && !url.is_https
+            && proxy.scheme() == Scheme::Http
+        {
+            let stream = self.connect(&place_of(proxy), Way::Direct).await?;
+            return Ok((stream, To::Proxy(proxy.credentials())));
+        }
+        Ok((self.connect(&url.target, way).await?, To::Server))
+    }
+
     async fn connect(self, target: &Target, way: Way<'_>) -> Result<TcpStream, Failure> {
         match way {
             Way::Direct => self.connect_directly(target).await,
             Way::Proxy(proxy) => {
-                let place = Target { host: proxy.host().clone(), port: proxy.port() };
-                let mut stream = self.connect_directly(&place).await?;
+                let mut stream = self.connect_directly(&place_of(proxy)).await?;
                 match timeout(self.patience, tunnel(&mut stream, proxy, target)).await {
                     Ok(Ok(())) => Ok(stream),
                     Ok(Err(error)) => {
@@ -104,7 +146,10 @@ impl Client<'_> {
     async fn connect_directly(self, target: &Target) -> Result<TcpStream, Failure> {
         let addresses = match &target.host {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => self.resolver.look_up(name).await.addresses().to_vec(),
+            Host::Name(name) => match self.names {
+                Names::System => dns::addresses(&target.host).await,
+                Names::By(resolver) => resolver.look_up(name).await.addresses().to_vec(),
+            },
         };
         if addresses.is_empty() {
             return Err(Failure::Unresolved { name: target.host.to_string() });
@@ -126,15 +171,23 @@ impl Client<'_> {
     }
 }
 
+/// Where a proxy listens.
+#[must_use]
+pub fn place_of(proxy: &ProxyUrl) -> Target {
+    Target { host: proxy.host().clone(), port: proxy.port() }
+}
+
+/// A stream's end in the middle of a request.
+fn lost(url: &Url, error: &io::Error) -> Failure {
+    Failure::Unreachable { address: url.to_string(), why: error.to_string() }
+}
+
 async fn ask(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     url: &Url,
     to: To<'_>,
 ) -> Result<http::Response, Failure> {
-    let lost = |error: io::Error| Failure::Unreachable {
-        address: url.to_string(),
-        why: error.to_string(),
-    };
+    let lost = |error: io::Error| lost(url, &error);
     stream.write_all(&url.request(&url.target.host, to)).await.map_err(lost)?;
     stream.flush().await.map_err(lost)?;
     let mut answer = Vec::new();
@@ -156,36 +209,20 @@ async fn ask(
     }
 }
 
-/// Why an answer has no first line.
-#[derive(Debug, thiserror::Error)]
-pub enum NoStatusLine {
-    /// The connection broke.
-    #[error(transparent)]
-    Stream(#[from] io::Error),
-    /// Nothing came.
-    #[error("the connection was closed without an answer")]
-    Closed,
-    /// More than a line.
-    #[error("the answer is not HTTP")]
-    NotHttp,
-}
-
-/// Sends a request, and gives the answer's first line. The caller has the patience.
-///
-/// # Errors
-/// See [`NoStatusLine`].
-pub async fn status_line(mut stream: TcpStream, request: &[u8]) -> Result<String, NoStatusLine> {
-    stream.write_all(request).await?;
+/// Sends a request, and gives the answer's first line.
+async fn first_line(mut stream: TcpStream, url: &Url, request: &[u8]) -> Result<String, Failure> {
+    let lost = |error: io::Error| lost(url, &error);
+    stream.write_all(request).await.map_err(lost)?;
     let mut heard = Vec::new();
     loop {
         if let Some(end) = heard.iter().position(|byte| *byte == b'\n') {
             return Ok(String::from_utf8_lossy(&heard[..end]).trim_end().to_owned());
         }
         if heard.len() >= MOST_LINE {
-            return Err(NoStatusLine::NotHttp);
+            return Err(Failure::NotHttp { url: url.to_string() });
         }
-        if stream.read_buf(&mut heard).await? == 0 {
-            return Err(NoStatusLine::Closed);
+        if stream.read_buf(&mut heard).await.map_err(lost)? == 0 {
+            return Err(Failure::Closed { who: url.to_string() });
         }
     }
 }

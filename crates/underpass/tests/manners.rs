@@ -7,7 +7,6 @@
 #[expect(dead_code, clippy::print_stdout, reason = "only its date is tested here")]
 mod build;
 
-use std::io::Read as _;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
@@ -137,27 +136,40 @@ fn styles_are_for_a_terminal_that_wants_them() {
 
 #[test]
 fn a_command_that_takes_long_says_so_on_a_terminal_and_clears_the_line() {
+    // No tunnel comes up.
+    let line = "selftest start --wait 2";
+    let shown = on_terminal(line, &[]);
+    assert!(shown.contains("\r\x1b[2K| trying start"), "{shown:?}");
+    let (_, after) = shown.rsplit_once("trying start").unwrap();
+    assert!(after.starts_with("\r\x1b[2K"), "{shown:?}");
+    let dumb = on_terminal(line, &[("TERM", "dumb")]);
+    assert!(!dumb.contains("trying"), "{dumb:?}");
+    assert!(!err(&run(&["selftest", "start", "--wait", "2"], &[])).contains("trying"));
+}
+
+#[test]
+fn a_check_list_shows_what_it_tries_on_a_terminal_and_then_its_items_instead() {
     // It takes connections and answers none of them.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let echo = format!("http://{}/", silent.local_addr().unwrap());
-    let outside = silent.local_addr().unwrap().to_string();
+    let address = silent.local_addr().unwrap();
     let servers = std::env::temp_dir().join(format!("underpass-manners-{}", std::process::id()));
     std::fs::write(&servers, "").unwrap();
     let line = format!(
-        "settings verify --timeout 2 --echo {echo} --outside {outside} --public-name localhost \
-         --resolv-conf {}",
+        "settings verify --timeout 1 --echo http://{address}/ --outside {address} --public-name \
+         localhost --resolv-conf {}",
         servers.display()
     );
-    let shown = on_terminal(&line, &[("HOME", "/nonexistent")]);
-    assert!(shown.contains("\r\x1b[2K| checking the network"), "{shown:?}");
-    let (_, after) = shown.rsplit_once("checking the network").unwrap();
-    assert!(after.starts_with("\r\x1b[2K"), "{shown:?}");
-    let dumb = on_terminal(&line, &[("TERM", "dumb")]);
-    assert!(!dumb.contains("checking"), "{dumb:?}");
-    let mut piped = command(PROGRAM).args(line.split(' ')).stderr(Stdio::piped()).spawn().unwrap();
-    let mut text = String::new();
-    piped.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-    piped.wait().unwrap();
-    assert!(!text.contains("checking"), "{text:?}");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let lists = [line, format!("proxy test --proxy http://{closed} --url http://127.0.0.1/")];
+    for (line, last) in lists.iter().zip(["exit address", "the port of"]) {
+        let shown = on_terminal(line, &[("HOME", "/nonexistent")]);
+        let (progress, item) = shown.rsplit_once("\x1b[0J").unwrap();
+        assert!(progress.contains(&format!("\x1b[90m…\x1b[0m {last}")), "{shown:?}");
+        assert!(!item.contains('…') && item.contains("failed"), "{shown:?}");
+        let dumb = on_terminal(line, &[("HOME", "/nonexistent"), ("TERM", "dumb")]);
+        assert!(dumb.contains("failed") && !dumb.contains('…'), "{dumb:?}");
+        let words: Vec<&str> = line.split(' ').collect();
+        assert_eq!(err(&run(&words, &[("HOME", "/nonexistent")])), "");
+    }
     std::fs::remove_file(servers).unwrap();
 }

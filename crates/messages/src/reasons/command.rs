@@ -1,9 +1,6 @@
 //! Reasons that the command itself reports.
 
 super::reasons! {
-    "the proxy requires a user and password, in its URL as USER:PASSWORD@HOST" =>
-        "代理要求用户名和密码，请写进代理地址，形式为 用户名:密码@主机";
-    "the proxy or the server does not allow it" => "代理或服务器不允许访问";
     "the log file {1} cannot be written: check --log-file" =>
         "无法写入日志文件 {1}：请检查 --log-file";
     "only `underpass up` starts this process" => "此进程只能由 `underpass up` 启动";
@@ -99,7 +96,6 @@ super::reasons! {
     "{1} was changed later, and undoing would lose that change: use --force to undo it anyway" =>
         "{1} 之后又被修改过，撤销会丢失这些修改：如仍要撤销，请加 --force";
     "--echo '{1}' cannot be used: {2}" => "无法使用 --echo “{1}”：{2}";
-    "{1} cannot be resolved" => "无法解析 {1}";
     "the Windows host cannot be found: {1}; give its address with --host" =>
         "找不到 Windows 主机：{1}；请用 --host 指定地址";
     "the Windows host cannot be found because there is no default route; give its address with \

@@ -76,8 +76,6 @@ super::reasons! {
     "'{1}' is not an IP address" => "“{1}”不是 IP 地址";
     "there is no interface {1}" => "没有网卡 {1}";
     "the answer is to another question" => "应答与查询不符";
-    "the connection was closed without an answer" => "连接没有应答就被关闭";
-    "the answer is not HTTP" => "应答不是 HTTP";
     "it must begin with http:// or https://" => "必须以 http:// 或 https:// 开头";
     "a user or password in it would be shown: leave it out" =>
         "其中的用户名或密码会显示出来：请去掉";

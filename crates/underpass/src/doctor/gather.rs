@@ -3,21 +3,20 @@
 //! as long as all of them.
 
 use super::args::default_outside;
-use super::progress::{Progress, Result};
 use super::tries::{Tries, addresses, has_addresses};
-use super::{Wishes, remembered, start_files, survey};
+use super::{Wishes, machine, remembered, start_files, survey};
+use crate::progress::{Progress, Result};
 use crate::proxy::tools::{Answers, Here, program, variable};
 use doctor::facts::{
     Clock, Facts, Method, NeighbourState, Outcome, Program, ProxySetting, Tool, Transport, Why,
 };
 use futures_util::future::join_all;
-use gateway::net::{Net, Survey};
 use messages::doctor_probes as words;
 use probe::dns;
 use proxy::{Host, Target};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use wsl::{files, filter, tunnels};
+use wsl::{filter, tunnels};
 
 /// The facts that were found, and what could not be looked at.
 pub(super) struct Gathered {
@@ -34,43 +33,27 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
     let (home, root) = (&here.home, Path::new("/"));
     let directories = wishes.directories.clone();
     let status = tokio::task::spawn_blocking(move || gateway::control::status(&directories).ok());
-    let net = Net::open();
-    let look = async {
-        match &net {
-            Ok(net) => net.survey().await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
-    };
+    let look = machine::look(Path::new("/etc/resolv.conf"));
     let looks =
         async { tokio::join!(look, Answers::ask(), filter::look(), status, outside(wishes)) };
-    let (seen, answers, filter, status, outside) = progress
-        .watch(&words::DOING_LOOK, |(seen, ..)| Result::of_any([Some(seen.is_ok())]), looks)
+    let (machine, answers, filter, status, outside) = progress
+        .watch(
+            words::DOING_LOOK.text(),
+            |(seen, ..)| Result::of_any([Some(seen.trouble.is_none())]),
+            looks,
+        )
         .await;
-    let (seen, net_trouble) = match seen {
-        Ok(seen) => (seen, None),
-        Err(error) => (nothing(), Some(error)),
-    };
     let (settings, git_rewrites) = answers.read(&here, config::tools::all);
     let tools = Tool::APPLIED.into_iter().chain([Tool::Ssh]);
     let mut facts = Facts {
         program: own_program(),
-        links: seen.links.clone(),
-        routes: seen.routes.clone(),
-        rules: seen.rules.clone(),
-        resolv_conf: files::resolv_conf(Path::new("/etc/resolv.conf")),
-        wsl_conf: files::text(Path::new("/etc/wsl.conf")),
-        nsswitch: files::text(Path::new("/etc/nsswitch.conf")),
-        hosts: files::text(Path::new("/etc/hosts")),
-        gai_conf: files::text(Path::new("/etc/gai.conf")),
         tools: tools.filter(|tool| program(tool.programs()).is_some()).collect(),
         proxies: settings.into_iter().map(|setting| with_author(setting, home)).collect(),
         git_rewrites,
         start_lines: start_files::lines(home, root),
-        kernel: survey::kernel(&seen),
-        interop: survey::interop(),
         filter,
         tunnel: survey::tunnel(status.ok().flatten()),
-        ..Facts::default()
+        ..machine.facts
     };
     let device = facts.tunnel.device.clone();
     facts.other_tunnels = tunnels::look(&facts.links, &facts.routes, device.as_deref());
@@ -78,9 +61,9 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
     let tries = Tries::new(&facts, wishes, outside);
     let answers = tries.all(&mut facts, wishes, progress).await;
     let after = tries.after_windows(&mut facts, &answers);
-    progress.watch(&words::DOING_COMPARE, |()| Result::Works, after).await;
+    progress.watch(words::DOING_COMPARE.text(), |()| Result::Works, after).await;
 
-    if let Ok(net) = &net {
+    if let Some(net) = &machine.net {
         facts.neighbours = net.neighbours().await.unwrap_or_default();
     }
     if let Some(gateway) = tries.gateway
@@ -93,19 +76,13 @@ pub(super) async fn gather(wishes: &Wishes, progress: &Progress) -> Gathered {
         facts.probes.reach.push(tries.of_gateway(Method::Neighbour, outcome));
     }
     facts.question = tries.question(wishes, &facts);
-    let adapters = answers
-        .windows
-        .as_ref()
-        .map(|windows| windows.host.adapters.as_slice())
-        .unwrap_or_default();
-    facts.mode = survey::mode(&seen, adapters);
     facts.clock = Clock { ahead_of_windows_ms: answers.ahead_ms };
     facts.interop.run = answers.run;
-    facts.windows = answers.windows;
+    machine::add_windows(&mut facts, answers.windows);
     let now: Vec<IpAddr> =
         facts.links.iter().flat_map(|link| link.addresses.iter().map(|net| net.addr())).collect();
     remember(&mut facts, &tries, &now, home, variable);
-    Gathered { facts, windows_trouble: answers.trouble, net_trouble }
+    Gathered { facts, windows_trouble: answers.trouble, net_trouble: machine.trouble }
 }
 
 /// This command, and whether the user's shell finds it.
@@ -145,12 +122,6 @@ fn remember(
     if let Err(error) = remembered::keep(&file, &own, &gateways) {
         tracing::info!("{} cannot be written: {error}", file.display());
     }
-}
-
-/// A machine of which nothing is known.
-fn nothing() -> Survey {
-    let (links, routes, rules) = Default::default();
-    Survey { links, routes, rules, ipv6_rules: None, wslinfo: None, signs: None }
 }
 
 /// The targets outside, all by address. The system, or else a public server, resolves the names

@@ -4,22 +4,22 @@
 
 pub(crate) mod args;
 mod gather;
+pub(crate) mod machine;
 mod ports;
-mod progress;
 mod remembered;
 mod start_files;
 mod survey;
 mod translate;
 mod tries;
-mod windows;
+pub(crate) mod windows;
 
+use crate::progress::Progress;
 use anyhow::Context as _;
 use args::DoctorOptions;
 use doctor::json::Document;
 use doctor::text::{Colour, Hints};
 use gather::Gathered;
 use messages::{Text, doctor_probes as words};
-use progress::Progress;
 use proxy::Target;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
@@ -53,12 +53,7 @@ pub(crate) fn run(options: &DoctorOptions, directories: Vec<PathBuf>) -> anyhow:
         directories,
     };
     let runtime = crate::event_loop()?;
-    // Both are terminals: what is drawn on one makes room for what is written to the other.
-    let is_seen =
-        std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !options.json;
-    let is_plain = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    let is_coloured = crate::colour::is_wanted(options.color, is_seen);
-    let progress = Progress::new(is_seen && !is_plain, is_coloured, language);
+    let progress = Progress::before_report(options.json, options.color);
     let gathered = runtime.block_on(gather::gather(&wishes, &progress));
     drop(progress);
     // A question to a silent tunnel does not hold up the end.

@@ -1,27 +1,15 @@
 //! The gateway's view of the kernel, of its tunnel and of interop, as the doctor's facts.
 
-use doctor::facts::{Displaced, Entry, Interop, Kernel, Link, Mode, Outcome, Tunnel, TunnelState};
+use doctor::facts::{Displaced, Entry, Interop, Kernel, Link, Outcome, Tunnel, TunnelState};
 use gateway::net::Survey;
 use gateway::status::{GatewayState, ProcessPrivileges};
 use gateway::{Status, interop};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
 use std::path::Path;
-use wire::facts::Adapter;
-use wsl::mode::beside_windows;
 
 pub(super) fn kernel(survey: &Survey) -> Kernel {
     Kernel { tun: Path::new("/dev/net/tun").try_exists().ok(), ipv6_rules: survey.ipv6_rules }
-}
-
-/// The mode by WSL's word, and by what the interfaces look like beside Windows' adapters, where
-/// these are known.
-pub(super) fn mode(survey: &Survey, adapters: &[Adapter]) -> Mode {
-    let up = adapters.iter().filter(|adapter| adapter.up).flat_map(|adapter| &adapter.addresses);
-    let windows: Vec<IpNet> = up.filter_map(|address| address.parse().ok()).collect();
-    let by_signs =
-        survey.signs.and_then(|mode| beside_windows(mode, &survey.links, &survey.routes, &windows));
-    Mode { by_wslinfo: survey.wslinfo.clone(), by_signs }
 }
 
 /// The first address of a family on a device.

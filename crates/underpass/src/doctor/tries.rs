@@ -3,9 +3,9 @@
 
 use super::args;
 use super::ports::{USUAL_PORTS, default_ports};
-use super::progress::{Progress, Result};
 use super::windows::{self, WindowsAnswers};
 use super::{Wishes, survey, translate};
+use crate::progress::{Progress, Result};
 use ::proxy::Target;
 use doctor::facts::{
     Ask, Asked, Facts, GitRewrite, Lookup, Method, MtuProbe, NameKind, Outcome, Probes, ProxyProbe,
@@ -140,12 +140,12 @@ impl Tries {
         let fits = |mtu: &Option<MtuProbe>| Result::of_any(mtu.iter().map(|mtu| works(&mtu.large)));
         let tells = |said: &WindowsAnswers| Result::of_any([said.windows.as_ref().map(|_| true)]);
         let (gateway, outside, v6, asks, proxies, listening, large, git, said) = tokio::join!(
-            progress.watch(&words::DOING_GATEWAY, reaches, self.gateway()),
-            progress.watch(&words::DOING_OUTSIDE, reaches, self.outside()),
-            progress.watch(&words::DOING_OUTSIDE_V6, reaches, self.outside6()),
-            progress.watch(&words::DOING_NAMES, answers, self.names(wishes)),
+            progress.watch(words::DOING_GATEWAY.text(), reaches, self.gateway()),
+            progress.watch(words::DOING_OUTSIDE.text(), reaches, self.outside()),
+            progress.watch(words::DOING_OUTSIDE_V6.text(), reaches, self.outside6()),
+            progress.watch(words::DOING_NAMES.text(), answers, self.names(wishes)),
             progress.watch(
-                &words::DOING_PROXIES,
+                words::DOING_PROXIES.text(),
                 carry,
                 join_all(self.proxies.iter().map(|named| proxy::probe_at(
                     &named.value,
@@ -154,10 +154,10 @@ impl Tries {
                 )))
             ),
             join_all(places.iter().map(|at| proxy::search(*at, &target))),
-            progress.watch(&words::DOING_LARGE, fits, self.large_packets()),
-            progress.watch(&words::DOING_GIT, reaches, self.git()),
+            progress.watch(words::DOING_LARGE.text(), fits, self.large_packets()),
+            progress.watch(words::DOING_GIT.text(), reaches, self.git()),
             progress.watch(
-                &words::DOING_WINDOWS,
+                words::DOING_WINDOWS.text(),
                 tells,
                 windows::ask(wishes, &facts.interop, &names, &targets)
             ),

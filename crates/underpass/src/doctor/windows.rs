@@ -6,8 +6,10 @@ use config::settings::version;
 use doctor::facts::{Entry, Interop, Outcome, Why, Windows};
 use gateway::{HostError, QuestionError, host};
 use proxy::Target;
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::time::timeout;
+use wire::HostFacts;
 use wire::facts::HostProbe;
 
 /// How long Windows may take for everything: the relay itself takes 3.5 s for names and connections
@@ -84,12 +86,11 @@ pub(super) async fn ask(
         }
     };
     let windows = Windows {
-        build: probe.facts.system.parse::<version::Windows>().ok().map(|windows| windows.0),
-        host: probe.facts.clone(),
         wsl_version,
         running_distros,
         distros,
         port_proxies,
+        ..described(probe.facts.clone())
     };
     WindowsAnswers {
         windows: Some(windows),
@@ -98,6 +99,20 @@ pub(super) async fn ask(
         run: if is_windows { Outcome::Ok { ms } } else { Outcome::NotTried },
         trouble: None,
     }
+}
+
+/// Windows as the relay alone knows it, without any attempt.
+///
+/// # Errors
+/// Why it could not be asked, for people.
+pub(crate) async fn facts(relay: Option<PathBuf>) -> Result<Windows, String> {
+    let facts = Relay::find(relay).await.facts().await.outcome;
+    facts.map(described).map_err(|error| error.to_string())
+}
+
+fn described(host: HostFacts) -> Windows {
+    let build = host.system.parse::<version::Windows>().ok().map(|windows| windows.0);
+    Windows { build, host, ..Windows::default() }
 }
 
 fn said<T>(answer: Result<T, QuestionError>) -> Option<T> {

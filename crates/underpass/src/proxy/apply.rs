@@ -4,13 +4,14 @@
 use super::args::{ApplyOptions, RemoveOptions};
 use super::files::{self, Memory};
 use super::tools::{Here, program};
-use super::{Ending, Voice, choose};
+use super::{Voice, choose};
 use anyhow::Context as _;
 use config::tools::{
     Kept, Note, OwnCommand, Place, Proxy, Tool, no_proxy, notes, places, with_setting,
 };
 use messages::{Sentence, Text, proxies as words};
 use std::path::Path;
+use std::process::ExitCode;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -22,10 +23,10 @@ pub(super) async fn apply(
     options: &ApplyOptions,
     voice: Voice,
     complain: &impl Fn(&anyhow::Error),
-) -> anyhow::Result<Ending> {
+) -> anyhow::Result<ExitCode> {
     let Some(chosen) = choose(&options.choice).await? else {
         voice.aside(&words::WINDOWS_DIRECT.with("url", &options.choice.url));
-        return Ok(Ending::Well);
+        return Ok(ExitCode::SUCCESS);
     };
     if let Some(how) = &chosen.how {
         voice.aside(how);
@@ -36,12 +37,12 @@ pub(super) async fn apply(
     }
     let mut memory = Memory::load(&here.home)?;
     let exceptions = no_proxy(&[], &chosen.subnets);
-    let mut verdict = Ending::Well;
+    let mut verdict = ExitCode::SUCCESS;
     for tool in distinct(&options.tools) {
         let mut changer = Changer { here: &here, memory: &mut memory, voice };
         if let Err(error) = changer.tool(tool, &chosen.proxy, &exceptions).await {
             complain(&error);
-            verdict = Ending::Problems;
+            verdict = ExitCode::FAILURE;
         }
     }
     Ok(verdict)
@@ -51,7 +52,7 @@ pub(super) fn remove(
     options: &RemoveOptions,
     voice: Voice,
     complain: &impl Fn(&anyhow::Error),
-) -> anyhow::Result<Ending> {
+) -> anyhow::Result<ExitCode> {
     let here = Here::new()?;
     let mut memory = Memory::load(&here.home)?;
     let is_meant = |kept: &&Kept| {
@@ -61,7 +62,7 @@ pub(super) fn remove(
     if meant.is_empty() {
         voice.tell(&words::NOTHING_TO_REMOVE.text());
     }
-    let mut verdict = Ending::Well;
+    let mut verdict = ExitCode::SUCCESS;
     for kept in meant {
         if !here.is_known(&kept) {
             complain(&anyhow::anyhow!(
@@ -71,7 +72,7 @@ pub(super) fn remove(
                 kept.path.display(),
                 kept.tool
             ));
-            verdict = Ending::Problems;
+            verdict = ExitCode::FAILURE;
             continue;
         }
         match restore(&kept) {
@@ -82,7 +83,7 @@ pub(super) fn remove(
             }
             Err(error) => {
                 complain(&error.context(kept.tool));
-                verdict = Ending::Problems;
+                verdict = ExitCode::FAILURE;
             }
         }
     }

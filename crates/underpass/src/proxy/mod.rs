@@ -4,7 +4,6 @@
 
 mod apply;
 pub(crate) mod args;
-mod attempt;
 mod files;
 mod host;
 mod on;
@@ -30,14 +29,6 @@ use tools::variable;
 #[error(transparent)]
 pub(crate) struct Usage(pub(crate) Box<dyn std::error::Error + Send + Sync>);
 
-/// How a command ended that could do what it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    Well,
-    /// Something failed, and was reported.
-    Problems,
-}
-
 /// Runs a command. `complain` gets what goes wrong.
 pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> ExitCode {
     let voice = Voice { language: crate::voice::language() };
@@ -50,14 +41,13 @@ pub(crate) fn run(options: ProxyOptions, complain: impl Fn(&anyhow::Error)) -> E
                 ProxyCommand::Apply(options) => apply::apply(&options, voice, &complain).await,
                 ProxyCommand::Remove(options) => apply::remove(&options, voice, &complain),
                 ProxyCommand::Status(options) => status::status(&options, voice).await,
-                ProxyCommand::Test(options) => test::test(&options, voice).await,
+                ProxyCommand::Test(options) => test::test(&options).await,
                 ProxyCommand::ShellInit(options) => on::shell_init(&options),
             }
         })
     });
     match outcome {
-        Ok(Ending::Well) => ExitCode::SUCCESS,
-        Ok(Ending::Problems) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(error) => {
             complain(&error);
             if error.is::<Usage>() { ExitCode::from(crate::USAGE) } else { ExitCode::FAILURE }

@@ -1,8 +1,8 @@
 //! `proxy status`: every place where a proxy is set, and which one each tool uses. Reads only.
 
+use super::Voice;
 use super::args::StatusOptions;
 use super::tools::{Answers, Here, program, variable};
-use super::{Ending, Voice};
 use crate::busy::Busy;
 use crate::windows::{Relay, Source};
 use config::tools::{ProxySetting, Tool, shell, used};
@@ -10,6 +10,7 @@ use messages::{Language, Sentence, command as words, padded};
 use proxy::mask;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::process::ExitCode;
 
 /// What is set on this machine.
 pub(super) struct Settings {
@@ -31,7 +32,7 @@ pub(super) async fn settings() -> anyhow::Result<Settings> {
     Ok(Settings { variables, tools })
 }
 
-pub(super) async fn status(options: &StatusOptions, voice: Voice) -> anyhow::Result<Ending> {
+pub(super) async fn status(options: &StatusOptions, voice: Voice) -> anyhow::Result<ExitCode> {
     let settings = settings().await?;
     let is_on = shell::Memory::of(variable).is_some();
     let busy = Busy::with(voice.say(&words::ASKING_WINDOWS.text()));
@@ -50,7 +51,7 @@ pub(super) async fn status(options: &StatusOptions, voice: Voice) -> anyhow::Res
     } else {
         crate::print(&(as_text(&settings, is_on, voice) + &windows_as_text(windows, voice)))?;
     }
-    Ok(Ending::Well)
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Windows' facts; nothing where no relay is found.

@@ -1,14 +1,15 @@
-//! Shows the doctor's progress on a terminal: a line for each attempt, which its result then
-//! replaces. In the end the report replaces all lines. Nothing is written where standard error is
-//! not a terminal.
+//! Shows the progress of the doctor and of check lists on a terminal: a line for each attempt,
+//! which its result then replaces. In the end the report replaces all lines. Nothing is written
+//! where standard error is not a terminal.
 
-use messages::{Language, Sentence};
+use clap::ColorChoice;
+use messages::{Language, Text};
 use std::cell::{Cell, RefCell};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 /// How something that was tried came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Result {
+pub(crate) enum Result {
     /// It works.
     Works,
     /// It does not work.
@@ -19,7 +20,7 @@ pub(super) enum Result {
 
 impl Result {
     /// Of many: the first that works is enough.
-    pub(super) fn of_any(outcomes: impl IntoIterator<Item = Option<bool>>) -> Self {
+    pub(crate) fn of_any(outcomes: impl IntoIterator<Item = Option<bool>>) -> Self {
         let mut result = Self::Nothing;
         for outcome in outcomes {
             match outcome {
@@ -33,12 +34,12 @@ impl Result {
 }
 
 struct Line {
-    what: &'static Sentence,
+    what: Text,
     result: Option<Result>,
 }
 
 /// Lines on standard error, if it is a terminal; otherwise nothing.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     is_shown: bool,
     is_coloured: bool,
     language: Language,
@@ -47,14 +48,23 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(is_shown: bool, is_coloured: bool, language: Language) -> Self {
-        Self { is_shown, is_coloured, language, lines: RefCell::default(), drawn: Cell::new(0) }
+    /// Progress of what ends with a report on standard output. Both streams must be terminals:
+    /// what is drawn on one makes room for what is written to the other. JSON has none.
+    pub(crate) fn before_report(is_json: bool, colour: ColorChoice) -> Self {
+        let is_seen = crate::busy::is_watched() && io::stdout().is_terminal() && !is_json;
+        Self {
+            is_shown: is_seen,
+            is_coloured: crate::colour::is_wanted(colour, is_seen),
+            language: crate::voice::language(),
+            lines: RefCell::default(),
+            drawn: Cell::new(0),
+        }
     }
 
     /// Waits for an attempt, and shows a line for it and then its result.
-    pub(super) async fn watch<T>(
+    pub(crate) async fn watch<T>(
         &self,
-        what: &'static Sentence,
+        what: Text,
         judge: impl FnOnce(&T) -> Result,
         trying: impl Future<Output = T>,
     ) -> T {
@@ -65,9 +75,20 @@ impl Progress {
         };
         self.draw();
         let done = trying.await;
-        self.lines.borrow_mut()[number].result = Some(judge(&done));
+        if let Some(line) = self.lines.borrow_mut().get_mut(number) {
+            line.result = Some(judge(&done));
+        }
         self.draw();
         done
+    }
+
+    /// Takes all lines away (ECMA-48, ED).
+    pub(crate) fn clear(&self) {
+        if self.drawn.get() > 0 {
+            write(&(self.above() + "\x1b[0J"));
+        }
+        self.drawn.set(0);
+        self.lines.borrow_mut().clear();
     }
 
     fn draw(&self) {
@@ -88,7 +109,10 @@ impl Progress {
             } else {
                 sign.to_owned()
             };
-            text += &format!("\r\x1b[2K  {sign} {}\n", line.what.text().say(self.language));
+            text += &format!(
+                "\r\x1b[2K  {sign} {}\n",
+                messages::printable_line(&line.what.say(self.language))
+            );
         }
         self.drawn.set(lines.len());
         write(&text);
@@ -103,12 +127,10 @@ impl Progress {
     }
 }
 
-/// The lines make room for the report (ECMA-48, ED).
+/// The lines make room for the report.
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.drawn.get() > 0 {
-            write(&(self.above() + "\x1b[0J"));
-        }
+        self.clear();
     }
 }
 

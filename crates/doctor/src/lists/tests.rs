@@ -1,5 +1,15 @@
-use super::*;
-use messages::Language;
+use super::verify::{ExitSeen, ProxySeen, ReachSeen, Seen, judge};
+use super::{Item, ItemState, Judged, proxy_test};
+use crate::facts::Mode;
+use crate::json::ListDocument;
+use crate::{sample, text};
+use messages::{Language, Sentence, Text, proxies, verify as words};
+use probe::Failure;
+use probe::client::Page;
+use probe::resolver::{NameSeen, ServerAnswer};
+use std::net::IpAddr;
+use std::time::Duration;
+use wire::facts::Adapter;
 use wsl::NetworkingMode;
 
 fn ip(text: &str) -> IpAddr {
@@ -24,17 +34,26 @@ fn refused() -> Failure {
 
 /// A machine in NAT mode on which everything works, with a proxy.
 fn healthy() -> Seen {
-    Seen {
-        mode: ModeSeen {
-            in_force: Some(NetworkingMode::Nat),
-            own: vec![ip("172.28.48.2")],
-            windows: Ok(WindowsSeen {
-                addresses: vec![ip("192.0.2.7"), ip("172.28.48.1")],
-                wslconfig: String::new(),
-            }),
+    let mut facts = sample::nat();
+    facts.links = vec![
+        sample::link("lo", &["127.0.0.1/8", "10.255.255.254/32", "::1/128"]),
+        sample::link("eth0", &["172.28.48.2/20", "fe80::1/64"]),
+        wsl::network::Link {
+            kind: Some("bridge".to_owned()),
+            ..sample::link("docker0", &["172.17.0.1/16"])
         },
+    ];
+    sample::windows(&mut facts).host.adapters = vec![Adapter {
+        up: true,
+        addresses: ["192.0.2.7/24", "172.28.48.1/20"].map(str::to_owned).to_vec(),
+        ..Adapter::default()
+    }];
+    sample::wslconfig(&mut facts, "");
+    facts.resolv_conf.text = Some("nameserver 10.255.255.254\n".to_owned());
+    Seen {
+        facts,
+        windows_trouble: None,
         resolv_conf: "/etc/resolv.conf".to_owned(),
-        servers: vec!["10.255.255.254".parse().unwrap()],
         public_names: vec![name("example.com", &[("10.255.255.254", found(&["198.51.100.1"]))])],
         outside: ReachSeen { target: "example.com:443".to_owned(), outcome: Ok(TOOK) },
         exit: Some(ExitSeen {
@@ -66,7 +85,11 @@ fn item(seen: &Seen, key: &str) -> Item {
 /// Its state, and the sentences of what was said and advised.
 fn verdict(seen: &Seen, key: &str) -> (ItemState, Vec<&'static Sentence>) {
     let item = item(seen, key);
-    (item.state, item.said.iter().chain(&item.advice).map(Text::sentence).collect())
+    sentences(&item.judged)
+}
+
+fn sentences(judged: &Judged) -> (ItemState, Vec<&'static Sentence>) {
+    (judged.state, judged.said.iter().chain(&judged.advice).map(Text::sentence).collect())
 }
 
 #[test]
@@ -85,13 +108,17 @@ fn a_healthy_machine_passes_every_item_in_order() {
     ];
     assert_eq!(keys, all);
     for item in &items {
-        assert_eq!((item.state, &item.advice), (ItemState::Passed, &Vec::new()), "{item:?}");
-        for text in item.said.iter().chain([&item.subject]) {
+        assert_eq!(
+            (item.judged.state, &item.judged.advice),
+            (ItemState::Passed, &Vec::new()),
+            "{item:?}"
+        );
+        for text in item.judged.said.iter().chain([&item.subject]) {
             let said = [Language::English, Language::Chinese].map(|language| text.say(language));
             assert!(said.iter().all(|said| !said.contains('{')), "a value is missing: {said:?}");
         }
     }
-    let said = item(&healthy(), "mode").said[0].say(Language::English);
+    let said = item(&healthy(), "mode").judged.said[0].say(Language::English);
     assert_eq!(said, "NAT is in force, as set in .wslconfig; addresses of the VM: 172.28.48.2");
 }
 
@@ -99,9 +126,11 @@ fn a_healthy_machine_passes_every_item_in_order() {
 fn the_mode_in_force_is_compared_with_the_one_asked_for() {
     let mode = |wslconfig: &str, in_force: NetworkingMode, own: &[&str]| {
         let mut seen = healthy();
-        seen.mode.in_force = Some(in_force);
-        seen.mode.own = own.iter().map(|own| ip(own)).collect();
-        seen.mode.windows.as_mut().unwrap().wslconfig = wslconfig.to_owned();
+        seen.facts.mode = Mode { by_wslinfo: Some(in_force.name().to_owned()), by_signs: None };
+        let own: Vec<_> = own.iter().map(|own| format!("{own}/24")).collect();
+        let own: Vec<_> = own.iter().map(String::as_str).collect();
+        seen.facts.links = vec![sample::link("eth0", &own)];
+        sample::wslconfig(&mut seen.facts, wslconfig);
         verdict(&seen, "mode")
     };
     const MIRRORED: &str = "[wsl2]\nNetworkingMode=Mirrored\n";
@@ -146,9 +175,11 @@ fn the_mode_in_force_is_compared_with_the_one_asked_for() {
     assert_eq!(mode(MIRRORED, NetworkingMode::Mirrored, &[]), not_shared);
 
     let mut seen = healthy();
-    seen.mode.windows = Err("interop is off".to_owned());
+    (seen.facts.windows, seen.windows_trouble) = (None, Some("interop is off".to_owned()));
     assert_eq!(verdict(&seen, "mode"), (ItemState::Skipped, vec![&words::MODE_NOT_COMPARED]));
-    seen.mode.in_force = None;
+    // The signs alone may be those of another machine.
+    seen.facts.interop.is_wsl = false;
+    seen.facts.mode = Mode { by_wslinfo: None, by_signs: Some(NetworkingMode::Nat) };
     assert_eq!(verdict(&seen, "mode"), (ItemState::Skipped, vec![&words::NOT_WSL]));
 }
 
@@ -175,22 +206,23 @@ fn each_nameserver_that_counts_is_judged_by_what_it_says_of_public_names() {
     assert_eq!(verdict(&seen, "dns-server").0, ItemState::Passed);
 
     let mut seen = healthy();
-    seen.servers.clear();
+    seen.facts.resolv_conf.text = None;
     assert_eq!(
         verdict(&seen, "dns-server"),
         (ItemState::Failed, vec![&words::NO_SERVER, &words::ADVISE_DNS_AUTO])
     );
 
     let servers = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"];
-    seen.servers = servers.map(|server| server.parse().unwrap()).to_vec();
+    seen.facts.resolv_conf.text =
+        Some(servers.map(|server| format!("nameserver {server}\n")).concat());
     seen.public_names =
         vec![name("example.com", &servers.map(|server| (server, found(&["198.51.100.1"])))[..3])];
     let states: Vec<_> = judge(&seen).into_iter().filter(|item| item.key == "dns-server").collect();
     assert_eq!(
-        states.iter().map(|item| item.state).collect::<Vec<_>>()[2..],
+        states.iter().map(|item| item.judged.state).collect::<Vec<_>>()[2..],
         [ItemState::Passed, ItemState::Skipped]
     );
-    assert_eq!(states[3].said[0].sentence(), &words::NOT_USED);
+    assert_eq!(states[3].judged.said[0].sentence(), &words::NOT_USED);
 }
 
 #[test]
@@ -256,7 +288,7 @@ fn the_outside_and_the_exit_may_be_reached_by_the_proxy_alone() {
     assert_eq!(verdict(&seen, "outside"), by_proxy);
     assert_eq!(verdict(&seen, "exit"), by_proxy);
     assert_eq!(verdict(&seen, "proxy"), (ItemState::Passed, vec![&words::ONLY_EXIT]));
-    let said = item(&seen, "outside").said[0].say(Language::Chinese);
+    let said = item(&seen, "outside").judged.said[0].say(Language::Chinese);
     assert_eq!(said, "5 s 内没有收到 198.51.100.1:443 的应答");
 
     seen.proxies.clear();
@@ -303,7 +335,8 @@ fn a_proxy_is_in_force_where_the_outside_sees_another_address() {
 fn what_to_try_for_a_dead_proxy_depends_on_the_mode_and_its_address() {
     let dead = |mode: Option<NetworkingMode>, is_loopback: bool, failure: Failure| {
         let mut seen = healthy();
-        seen.mode.in_force = mode;
+        let name = mode.map(|mode| mode.name().to_owned());
+        seen.facts.mode = Mode { by_wslinfo: name, by_signs: None };
         seen.proxies[0].is_loopback = is_loopback;
         (seen.proxies[0].outside, seen.proxies[0].exit) =
             (Err(failure.clone()), Some(Err(failure)));
@@ -357,5 +390,75 @@ fn a_company_host_that_is_not_reached_names_its_cause() {
     assert_eq!(
         host(refused()),
         (ItemState::Failed, vec![&words::REFUSED, &words::ADVISE_COMPANY_HOST])
+    );
+}
+
+#[test]
+fn proxy_variables_are_judged() {
+    let of = |set: &[(&'static str, &str)], others| {
+        let set: Vec<_> = set.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        proxy_test::environment(&set, others).state
+    };
+    assert_eq!(of(&[("https_proxy", "http://h:1")], false), ItemState::Passed);
+    let differing = [("https_proxy", "http://h:1"), ("HTTPS_PROXY", "http://h:2")];
+    assert_eq!(of(&differing, false), ItemState::Failed);
+    assert_eq!(of(&[("no_proxy", "x")], false), ItemState::Failed);
+    assert_eq!(of(&[], true), ItemState::Skipped);
+}
+
+#[test]
+fn what_proxies_answer_in_place_of_a_page_is_no_success() {
+    for (line, sentence, is_well) in [
+        ("HTTP/1.1 200 OK", &proxies::ANSWERED, true),
+        ("HTTP/1.0 404 Not Found", &proxies::ANSWERED, true),
+        ("HTTP/1.1 407 Proxy Authentication Required", &proxies::LOGIN_REQUIRED, false),
+        ("HTTP/1.1 403 Forbidden", &proxies::NOT_ALLOWED, false),
+        ("HTTP/1.1 503 Service Unavailable", &proxies::ANSWERED, false),
+        ("SSH-2.0-OpenSSH", &proxies::NOT_A_STATUS, false),
+    ] {
+        let answer = Ok(Page::Answer(line.to_owned()));
+        let state = if is_well { ItemState::Passed } else { ItemState::Failed };
+        let judged = proxy_test::page(&answer);
+        assert_eq!(sentences(&judged), (state, vec![sentence]), "{line}");
+        // By its address a page only shows whose fault it is.
+        let by_address = proxy_test::by_address(&answer);
+        let state = if is_well { ItemState::Skipped } else { ItemState::Failed };
+        assert_eq!(by_address.state, state, "{line}");
+    }
+    assert_eq!(
+        sentences(&proxy_test::port(&Err(refused()))),
+        (ItemState::Failed, vec![&words::REFUSED, &proxies::HINT_PORT])
+    );
+}
+
+#[test]
+fn states_stand_in_a_column_in_either_language() {
+    let connected = || words::CONNECTED.with("time", "1 ms");
+    let item = |judged| Item::new("outside", words::OUTSIDE.with("target", "a:1"), judged);
+    let items = [
+        item(Judged::passed(connected()).and(connected())),
+        item(Judged::failed(connected()).advise([words::ADVISE_DOCTOR.text()])),
+        Item { took: Some(TOOK), ..item(Judged::skipped(connected())) },
+    ];
+    let all = |language| {
+        let lines: String = items.iter().map(|item| text::item(item, language)).collect();
+        lines + &text::ending(&items, language)
+    };
+    assert_eq!(
+        all(Language::English),
+        "ok       outside, a:1: connected in 1 ms; connected in 1 ms\n\
+         failed   outside, a:1: connected in 1 ms\n         \
+         -> `underpass doctor` finds the broken hop.\n\
+         skipped     12 ms  outside, a:1: connected in 1 ms\n1 of 3 failed.\n"
+    );
+    let chinese = all(Language::Chinese);
+    let start = "通过     外网 a:1：1 ms 内连接成功；1 ms 内连接成功\n失败     ";
+    assert!(chinese.starts_with(start), "{chinese}");
+    let document = ListDocument::new(&items, Language::English);
+    assert_eq!((document.version, document.well, document.items[2].ms), (1, false, Some(12)));
+    assert_eq!(document.items[1].state, "failed");
+    assert_eq!(
+        document.items[1].advice.as_deref(),
+        Some("`underpass doctor` finds the broken hop.")
     );
 }
