@@ -14,6 +14,7 @@ use crate::limits::{
 use crate::link::{Dial, Input as In, Output as Out};
 use crate::os::echo::{self, Echoes};
 use crate::os::{self, Resolver, changes, proxies};
+use crate::run::Run;
 use crate::tcp::{Connected, Sockets, Written, failure};
 use crate::udp::{self, Binds, Go};
 use crate::via::datagrams::Datagrams;
@@ -142,6 +143,7 @@ where
         heard,
         changes,
         awake,
+        run: Run::default(),
         staging: Vec::new(),
         written: 0,
         timer,
@@ -180,6 +182,7 @@ struct Engine<R, W> {
     /// `None` if the host does not report changes.
     changes: Option<mpsc::Receiver<()>>,
     awake: Arc<Awake>,
+    run: Run,
     staging: Vec<u8>,
     /// Bytes of `staging` already written: `written <= staging.len()`.
     written: usize,
@@ -342,7 +345,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
             }
             turn += n;
             self.decoder.filled(n);
-            self.act_on_frames()?;
+            let acted = self.act_on_frames();
+            pass_on(&mut self.session, &mut self.sockets, &self.decoder, &mut self.run);
+            acted?;
         }
         cx.waker().wake_by_ref();
         Ok(Input::MayHaveMore)
@@ -351,14 +356,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
     fn act_on_frames(&mut self) -> Result<(), RelayError> {
         let now = now();
         loop {
-            let frame = match self.decoder.next_frame() {
-                Ok(Some(frame)) => frame,
-                Ok(None) => {
-                    if let Some(event) = self.binds.flush() {
-                        tell(&mut self.session, &event);
-                    }
-                    return Ok(());
+            let Some(taken) = self.decoder.take()? else {
+                if let Some(event) = self.binds.flush() {
+                    tell(&mut self.session, &event);
                 }
+                return Ok(());
+            };
+            let frame = match self.decoder.frame(&taken) {
+                Ok(frame) => frame,
                 Err(error @ FrameError::UnknownKind { .. }) => {
                     tracing::warn!(%error);
                     continue;
@@ -378,6 +383,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                 return Ok(());
             }
             let (session, sockets, binds) = (&mut self.session, &mut self.sockets, &mut self.binds);
+            if !self.run.continues(&event) {
+                pass_on(session, sockets, &self.decoder, &mut self.run);
+            }
             match event {
                 Frame::Open { flow, to, .. } if self.access.forbids(to) => {
                     session.failed(flow, ConnectFailure::PermissionDenied, 0);
@@ -388,10 +396,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     sockets.connect(flow, &Way { to, hops, name });
                 }
                 Frame::Open { flow, .. } => session.failed(flow, ConnectFailure::TooManyFlows, 0),
-                Frame::Data { flow, bytes } => {
-                    let written = sockets.write(flow, bytes);
-                    settle(session, sockets, flow, written);
-                }
+                Frame::Data { flow, .. } => self.run.add(flow, taken),
                 Frame::Fin { flow } => {
                     let written = sockets.finish(flow);
                     settle(session, sockets, flow, written);
@@ -563,6 +568,14 @@ enum Input {
     Drained,
     MayHaveMore,
     Ended,
+}
+
+/// Writes what was collected for one flow.
+fn pass_on(session: &mut Session, sockets: &mut Sockets, decoder: &Decoder, run: &mut Run) {
+    let Some(flow) = run.flow() else { return };
+    let written = run.with_pieces(decoder, |pieces| sockets.write(flow, pieces));
+    run.clear();
+    settle(session, sockets, flow, written);
 }
 
 fn settle(session: &mut Session, sockets: &mut Sockets, flow: FlowId, written: Written) {

@@ -26,6 +26,8 @@ mod plateau;
 pub mod probe;
 #[cfg(any(windows, test))]
 mod pump;
+mod run;
+mod spare;
 mod tcp;
 mod udp;
 pub mod via;

@@ -5,15 +5,16 @@
 //! gateway are kept at most up to the window granted.
 
 use crate::direct;
-use crate::limits::{ORPHAN_PATIENCE, SPARE_BUFFER_BYTES, SUSPECT_LOOKS};
+use crate::limits::{ORPHAN_PATIENCE, SUSPECT_LOOKS};
 use crate::os::errors::connect_failure;
+use crate::spare::Spare;
 use crate::via::{Failed, Health, Via};
 use crate::wakers::{Awake, FlowWaker, waker};
 use bytes::BufMut;
 use socket2::SockRef;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future as _;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::num::NonZeroU8;
 use std::pin::{Pin, pin};
@@ -52,32 +53,6 @@ pub(crate) struct Sockets {
     spare: Spare,
     /// The proxy that flows use.
     via: Option<Arc<Via>>,
-}
-
-/// Drained buffers. A busy flow fills and drains one many times a second: this saves the
-/// allocation, and an idle flow keeps no buffer.
-#[derive(Default)]
-struct Spare {
-    buffers: Vec<VecDeque<u8>>,
-    /// Sum of their capacities, at most [`SPARE_BUFFER_BYTES`].
-    bytes: usize,
-}
-
-impl Spare {
-    fn take(&mut self) -> VecDeque<u8> {
-        let buffer = self.buffers.pop().unwrap_or_default();
-        self.bytes -= buffer.capacity();
-        buffer
-    }
-
-    /// Keeps the memory of an empty buffer, which has no memory afterwards.
-    fn put(&mut self, buffer: &mut VecDeque<u8>) {
-        let buffer = std::mem::take(buffer);
-        if buffer.capacity() > 0 && self.bytes + buffer.capacity() <= SPARE_BUFFER_BYTES {
-            self.bytes += buffer.capacity();
-            self.buffers.push(buffer);
-        }
-    }
 }
 
 enum Flow {
@@ -284,23 +259,22 @@ impl Sockets {
     }
 
     /// Writes bytes from the gateway.
-    pub(crate) fn write(&mut self, flow: FlowId, bytes: &[u8]) -> Written {
+    pub(crate) fn write(&mut self, flow: FlowId, mut bytes: &mut [IoSlice<'_>]) -> Written {
         let Some(Flow::Open(open)) = self.flows.get_mut(&flow) else { return Written::Unknown };
         if open.outgoing == Outgoing::Broken {
-            return Written::Taken(bytes.len());
+            return Written::Taken(bytes.iter().map(|piece| piece.len()).sum());
         }
         let outcome = if open.pending.is_empty() {
-            write_through(&mut open.stream, &open.waker, bytes)
+            write_through(&mut open.stream, &open.waker, &mut bytes)
         } else {
             Ok(0)
         };
         match outcome {
             Ok(taken) => {
-                let rest = &bytes[taken..];
-                if open.pending.is_empty() && !rest.is_empty() {
+                if open.pending.is_empty() && !bytes.is_empty() {
                     open.pending = self.spare.take();
                 }
-                open.pending.extend(rest);
+                bytes.iter().for_each(|piece| open.pending.extend(&**piece));
                 if open.incoming_finished {
                     self.suspects.insert(flow, SUSPECT_LOOKS);
                 }
@@ -382,23 +356,38 @@ impl Sockets {
     }
 }
 
-/// Writes as much as the socket takes. If that is not all, `waker` is woken when it takes more.
-fn write_through(stream: &mut TcpStream, waker: &Waker, bytes: &[u8]) -> io::Result<usize> {
+/// Writes as much as the socket takes, and leaves the rest in `bytes`. If there is a rest, `waker` is
+/// woken when the socket takes more.
+fn write_through(
+    stream: &mut TcpStream,
+    waker: &Waker,
+    bytes: &mut &mut [IoSlice<'_>],
+) -> io::Result<usize> {
+    let (mut cx, mut stream) = (Context::from_waker(waker), Pin::new(stream));
     let mut taken = 0;
-    while taken < bytes.len() {
-        match Pin::new(&mut *stream).poll_write(&mut Context::from_waker(waker), &bytes[taken..]) {
-            Poll::Ready(n) => taken += n?,
-            Poll::Pending => break,
-        }
+    // Removes empty pieces as well.
+    IoSlice::advance_slices(bytes, 0);
+    loop {
+        let written = match &**bytes {
+            [] => return Ok(taken),
+            // The runtime knows that the socket is full when it took a part of one piece.
+            [piece] => stream.as_mut().poll_write(&mut cx, piece),
+            pieces => stream.as_mut().poll_write_vectored(&mut cx, pieces),
+        };
+        let Poll::Ready(n) = written else { return Ok(taken) };
+        let n = n?;
+        IoSlice::advance_slices(bytes, n);
+        taken += n;
     }
-    Ok(taken)
 }
 
 impl Open {
     fn flush(&mut self, spare: &mut Spare) -> io::Result<usize> {
         let mut taken = 0;
         while !self.pending.is_empty() {
-            let n = write_through(&mut self.stream, &self.waker, self.pending.as_slices().0)?;
+            let (front, back) = self.pending.as_slices();
+            let mut pieces = [IoSlice::new(front), IoSlice::new(back)];
+            let n = write_through(&mut self.stream, &self.waker, &mut &mut pieces[..])?;
             self.pending.drain(..n);
             taken += n;
             if n == 0 {
@@ -495,6 +484,10 @@ mod tests {
         (sockets, listener.accept().await.unwrap().0)
     }
 
+    fn write(sockets: &mut Sockets, bytes: &[u8]) -> Written {
+        sockets.write(FLOW, &mut [IoSlice::new(bytes)])
+    }
+
     fn pending(sockets: &Sockets) -> &VecDeque<u8> {
         let Some(Flow::Open(open)) = sockets.flows.get(&FLOW) else { panic!("no flow") };
         &open.pending
@@ -507,7 +500,7 @@ mod tests {
         let mut written = 0;
         while pending(sockets).len() < WAITING {
             let piece = (WAITING - pending(sockets).len()).min(50_000);
-            assert!(matches!(sockets.write(FLOW, &[7; 50_000][..piece]), Written::Taken(_)));
+            assert!(matches!(write(sockets, &[7; 50_000][..piece]), Written::Taken(_)));
             written += piece;
         }
         written
@@ -650,7 +643,7 @@ mod tests {
         drop(server);
         until(|| pull(&mut sockets).1 == Then::Finished).await;
         assert_eq!(sockets.look_over(), []);
-        assert_eq!(sockets.write(FLOW, b"late"), Written::Taken(4));
+        assert_eq!(write(&mut sockets, b"late"), Written::Taken(4));
         until(|| sockets.look_over() == [FLOW]).await;
         sockets.remove(FLOW);
         assert!(sockets.look_over().is_empty() && sockets.suspects.is_empty());
@@ -661,17 +654,17 @@ mod tests {
     async fn the_data_of_a_server_before_its_reset_is_read() {
         let (mut sockets, server) = open_flow().await;
         // It closes with bytes unread: a reset.
-        assert_eq!(sockets.write(FLOW, b"a long upload"), Written::Taken(13));
+        assert_eq!(write(&mut sockets, b"a long upload"), Written::Taken(13));
         until(|| server.try_io(tokio::io::Interest::READABLE, || Ok(())).is_ok()).await;
         assert_eq!(server.try_write(b"too long").unwrap(), 8);
         drop(server);
         until(|| {
-            assert!(matches!(sockets.write(FLOW, b"more"), Written::Taken(_)), "the flow is gone");
+            assert!(matches!(write(&mut sockets, b"more"), Written::Taken(_)), "the flow is gone");
             sockets.suspects.contains_key(&FLOW)
         })
         .await;
         // Later bytes are dropped.
-        assert_eq!(sockets.write(FLOW, b"more"), Written::Taken(4));
+        assert_eq!(write(&mut sockets, b"more"), Written::Taken(4));
         assert!(matches!(sockets.finish(FLOW), Written::Taken(_)));
         let mut said = Vec::new();
         until(|| {
@@ -682,16 +675,5 @@ mod tests {
         .await;
         assert_eq!(said, b"too long");
         assert_eq!((sockets.len(), sockets.look_over()), (0, vec![]));
-    }
-
-    #[test]
-    fn spare_memory_is_bounded() {
-        let mut spare = Spare::default();
-        for _ in 0..100 {
-            spare.put(&mut VecDeque::with_capacity(SPARE_BUFFER_BYTES / 10));
-        }
-        assert!(spare.bytes <= SPARE_BUFFER_BYTES && spare.buffers.len() == 10, "{}", spare.bytes);
-        while spare.take().capacity() > 0 {}
-        assert_eq!(spare.bytes, 0);
     }
 }

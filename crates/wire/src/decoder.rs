@@ -3,6 +3,7 @@
 use crate::frame::{Frame, FrameError, Header, Part};
 use crate::limits::{DECODER_BUFFER, HEADER, MAX_PAYLOAD, SEAL};
 use crate::seal::{Chain, payload_check};
+use std::ops::Range;
 
 /// Heartbeats that may come in while the same frame lacks its rest. One may be cut short by a pause
 /// of the sender's (suspend, SIGSTOP), whose rest follows it.
@@ -27,6 +28,13 @@ pub struct Decoder {
     /// Frames taken off.
     taken: u64,
     watch: Watch,
+}
+
+/// Where a frame lies that was taken off.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    header: Header,
+    payload: Range<usize>,
 }
 
 /// A frame that is incomplete from one heartbeat to the next.
@@ -78,6 +86,16 @@ impl Decoder {
     /// # Errors
     /// See [`FrameError`]: after any error except `UnknownKind` the stream cannot be used.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        let Some(taken) = self.take()? else { return Ok(None) };
+        self.frame(&taken).map(Some)
+    }
+
+    /// Takes one frame off like [`Decoder::next_frame`], for an owner that looks at several frames
+    /// together: each stays where it is until the next call of [`Decoder::space`].
+    ///
+    /// # Errors
+    /// See [`FrameError`]: the stream cannot be used any more.
+    pub fn take(&mut self) -> Result<Option<Taken>, FrameError> {
         let seal_length = if self.chain.is_some() { SEAL } else { 0 };
         let begin = self.start + seal_length;
         let Some((header, rest)) =
@@ -110,7 +128,20 @@ impl Decoder {
         self.start = end;
         self.is_header_checked = false;
         self.taken += 1;
-        header.decode(payload).map(Some)
+        Ok(Some(Taken { header, payload: begin + HEADER..end }))
+    }
+
+    /// A frame that was taken off since the last call of [`Decoder::space`].
+    ///
+    /// # Errors
+    /// [`FrameError::Malformed`] and [`FrameError::UnknownKind`].
+    pub fn frame(&self, taken: &Taken) -> Result<Frame<'_>, FrameError> {
+        taken.header.decode(self.payload(taken))
+    }
+
+    /// The payload of such a frame. Of a data frame that is its bytes.
+    pub fn payload(&self, taken: &Taken) -> &[u8] {
+        self.buffer.get(taken.payload.clone()).unwrap_or_default()
     }
 
     /// Bytes that were read and not yet taken.

@@ -23,7 +23,7 @@ pub mod session;
 pub mod via;
 
 pub use access::HostAccessSettings;
-pub use decoder::Decoder;
+pub use decoder::{Decoder, Taken};
 pub use facts::HostFacts;
 pub use frame::{
     AnsweredBy, Capabilities, ConnectFailure, Frame, FrameError, Hello, QueryFailure, UnbindReason,
