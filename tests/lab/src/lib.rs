@@ -27,6 +27,7 @@ mod leftovers;
 pub mod marked;
 pub mod modes;
 mod nested;
+pub mod path;
 pub mod programs;
 pub mod relay;
 mod run;

@@ -147,7 +147,7 @@ const CORE: [&str; 6] = ["lab/dns", "lab/icmp", "lab/routes", "lab/tcp", "lab/tu
 
 /// The needs of some tests: program, the beginning of the test's name, need, and how many times
 /// longer than others they may take. The first match counts.
-const MARKS: [(&str, &str, Need, u32); 18] = [
+const MARKS: [(&str, &str, Need, u32); 19] = [
     // They move much data, and do not measure its time.
     (LOAD, "four_streams_", Need::Slots(3), 2),
     (LOAD, "nothing_is_left_", Need::Slots(3), 2),
@@ -156,6 +156,7 @@ const MARKS: [(&str, &str, Need, u32); 18] = [
     (LOAD, "", Need::Alone, 2),
     ("lab/speed", "", Need::Alone, 1),
     ("lab/fairness", "", Need::Alone, 2),
+    ("lab/path", "", Need::Alone, 1),
     ("lab/windows", "floods_", Need::Alone, 2),
     // The relay must be replaced within 2 s.
     ("lab/relays", "killed_10_times", Need::Alone, 1),
