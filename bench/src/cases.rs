@@ -3,6 +3,7 @@
 
 mod connections;
 mod latency;
+pub(crate) mod path;
 mod resources;
 mod throughput;
 
@@ -25,13 +26,20 @@ pub(crate) struct Group {
 enum Kind {
     /// Subjects stay set up, all at once, and only one is active.
     Kept(fn(&Stage, u32) -> anyhow::Result<Vec<Figure>>),
+    /// The same, where the round's number decides which packets are lost.
+    Path(fn(&Stage, u32, usize) -> anyhow::Result<Vec<Figure>>),
     /// Each turn sets its subject up again.
     Fresh(fn(Stage, u32) -> anyhow::Result<Vec<Figure>>),
     /// Each turn starts and stops its subject by itself.
     Own(fn() -> anyhow::Result<Vec<Figure>>),
 }
 
-use Subject::{Gvproxy, Interop, Kernel, Pasta, Slirp4netns, Underpass, Wine, WinePipe};
+use Subject::{
+    Gvproxy, Host, Interop, Kernel, Pasta, Slirp4netns, Underpass, Wine, WinePipe,
+};
+
+/// The host itself is the reference: nothing in the VM can be faster.
+const LONG_PATHS: &[Subject] = &[Underpass, Host, Pasta, Slirp4netns, Gvproxy];
 
 /// All groups, in the order in which they are measured.
 pub(crate) const GROUPS: &[Group] = &[
@@ -58,6 +66,24 @@ pub(crate) const GROUPS: &[Group] = &[
         what: "the same with the relay for Windows, under Wine, by TCP and by its pipe",
         subjects: &[Wine, WinePipe],
         kind: Kind::Kept(throughput::tcp),
+    },
+    Group {
+        name: "loss-0.1",
+        what: "TCP with 20 ms and 0.1 % loss beyond the host, for at least 10 seconds",
+        subjects: LONG_PATHS,
+        kind: Kind::Path(path::few_losses),
+    },
+    Group {
+        name: "loss-1",
+        what: "TCP with 20 ms and 1 % loss beyond the host, for at least 10 seconds",
+        subjects: LONG_PATHS,
+        kind: Kind::Path(path::many_losses),
+    },
+    Group {
+        name: "vpn",
+        what: "TCP with 50 ms and 300 Mbit/s beyond the host, for at least 10 seconds",
+        subjects: LONG_PATHS,
+        kind: Kind::Path(path::vpn),
     },
     Group {
         name: "udp",
@@ -126,7 +152,7 @@ pub(crate) fn run(
     let takes_part = |subject: &Subject| !results.absent.contains_key(subject.name());
     let subjects: Vec<Subject> = group.subjects.iter().copied().filter(takes_part).collect();
     let kept = match group.kind {
-        Kind::Kept(_) => {
+        Kind::Kept(_) | Kind::Path(_) => {
             subjects.iter().map(|subject| Stage::new(*subject)).collect::<Result<Vec<_>, _>>()?
         }
         Kind::Fresh(_) | Kind::Own(_) => Vec::new(),
@@ -136,6 +162,7 @@ pub(crate) fn run(
             let load = machine::load();
             let figures = match group.kind {
                 Kind::Kept(measure) => measure(&kept[index], seconds)?,
+                Kind::Path(measure) => measure(&kept[index], seconds, round)?,
                 Kind::Fresh(measure) => measure(Stage::new(*subject)?, seconds)?,
                 Kind::Own(measure) => measure()?,
             };

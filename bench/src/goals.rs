@@ -1,6 +1,7 @@
 //! The goals, as ratios in one run wherever there is a subject to compare with, and whether they
 //! are met. Pure.
 
+use crate::cases::path::PATHS;
 use crate::results::{Goal, Results};
 
 const US: &str = "underpass";
@@ -73,6 +74,14 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
         let case = format!("udp {direction}");
         // Rates rise in steps of a quarter: figures at the same step differ by a hair.
         goal(format!("{case}, to pasta"), Bound::AtLeast(0.99), "", ratio(&case, "pasta"));
+    }
+    for case in PATHS.iter().flat_map(|path| {
+        ["up 1", "down 1", "up 8", "down 8"].map(|streams| format!("path {path}, {streams}"))
+    }) {
+        // Figures of a lossy path differ by some percent: a peer within them is not better.
+        for other in ["the host itself", "pasta", SLIRP, "gvproxy"] {
+            goal(format!("{case}, to {other}"), Bound::AtLeast(0.95), "", ratio(&case, other));
+        }
     }
     goal(
         "64 sockets of 1,200 bytes, to slirp4netns".to_owned(),

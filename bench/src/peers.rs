@@ -86,6 +86,7 @@ pub(crate) fn start(lab: &Lab, subject: Subject) -> anyhow::Result<Vec<Process>>
         | Subject::Interop
         | Subject::Wine
         | Subject::WinePipe
-        | Subject::Kernel => Ok(Vec::new()),
+        | Subject::Kernel
+        | Subject::Host => Ok(Vec::new()),
     }
 }

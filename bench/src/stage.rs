@@ -43,7 +43,7 @@ pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
 /// Why it cannot be measured here, if so.
 fn missing(subject: Subject) -> Option<String> {
     match subject {
-        Subject::Underpass | Subject::Interop | Subject::Kernel => None,
+        Subject::Underpass | Subject::Interop | Subject::Kernel | Subject::Host => None,
         Subject::Wine | Subject::WinePipe => lab::wine::missing(),
         Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => {
             (!peers::program(subject.name()).exists()).then(|| {
@@ -64,6 +64,7 @@ pub(crate) struct Stage {
 
 enum Way {
     Kernel,
+    Host,
     Tunnel(Tunnel),
     Behind(Tunnel, Interop),
     Programs(Vec<Process>),
@@ -79,7 +80,7 @@ pub(crate) struct Stream {
 }
 
 impl Stage {
-    /// Sets everything up and waits until the VM reaches the internet.
+    /// Sets everything up and waits until the subject reaches the internet.
     pub(crate) fn new(subject: Subject) -> anyhow::Result<Self> {
         let mut stage = Self::cut_off()?;
         let lab = &mut stage.lab;
@@ -88,6 +89,7 @@ impl Stage {
                 lab.set_vpn(Vpn::Off)?;
                 Way::Kernel
             }
+            Subject::Host => Way::Host,
             Subject::Underpass => Way::Tunnel(Tunnel::launch(lab, &[])),
             Subject::Interop => {
                 let interop = Interop::start(lab);
@@ -114,7 +116,7 @@ impl Stage {
                 tunnel.status()
             );
         }
-        ensure!(stage.answers_soon(), "{}: the VM does not reach the internet", subject.name());
+        ensure!(stage.answers_soon(), "{}: the internet is not reached", subject.name());
         Ok(stage)
     }
 
@@ -127,7 +129,7 @@ impl Stage {
         Ok(Self { way: Way::Kernel, _servers: servers, lab })
     }
 
-    /// Waits until a byte has gone from the VM to the internet and back.
+    /// Waits until a byte has gone to the internet and back.
     pub(crate) fn answers_soon(&self) -> bool {
         until(PATIENCE, || {
             // A connect of a cut-off VM would be tried again only after a second.
@@ -141,14 +143,14 @@ impl Stage {
                 "--seconds",
                 "0.001",
             ];
-            self.lab.run(Place::Wsl, &words).is_ok_and(|done| done.succeeded())
+            self.lab.run(self.place(), &words).is_ok_and(|done| done.succeeded())
         })
     }
 
-    /// Runs the load generator in the VM; returns its output.
+    /// Runs the load generator at the subject's place; returns its output.
     pub(crate) fn load(&self, words: &[&str]) -> anyhow::Result<Value> {
         let program = load_program();
-        let done = self.lab.run(Place::Wsl, &[&[program.as_str()], words].concat())?;
+        let done = self.lab.run(self.place(), &[&[program.as_str()], words].concat())?;
         ensure!(done.succeeded(), "{words:?}: {}", done.stderr.trim());
         serde_json::from_str(&done.stdout).with_context(|| format!("{words:?}: {}", done.stdout))
     }
@@ -163,7 +165,7 @@ impl Stage {
         Ok(command.spawn()?)
     }
 
-    /// Runs iperf3 in the VM, or in a container of it.
+    /// Runs iperf3 at the subject's place, or in a container of the VM.
     pub(crate) fn iperf(
         &self,
         inside: Option<&Container>,
@@ -172,7 +174,7 @@ impl Stage {
         let words = [&["iperf3", "--client", SERVER, "--json"], options].concat();
         let done = match inside {
             Some(container) => container.run(&words),
-            None => self.lab.run(Place::Wsl, &words)?,
+            None => self.lab.run(self.place(), &words)?,
         };
         let output: Value =
             serde_json::from_str(&done.stdout).with_context(|| format!("{words:?}: {done:?}"))?;
@@ -188,11 +190,19 @@ impl Stage {
         })
     }
 
+    /// Where the programs run that use the subject.
+    fn place(&self) -> Place {
+        match self.way {
+            Way::Host => Place::Windows,
+            Way::Kernel | Way::Tunnel(_) | Way::Behind(..) | Way::Programs(_) => Place::Wsl,
+        }
+    }
+
     /// The tunnel, if the subject is one.
     pub(crate) fn tunnel(&self) -> Option<&Tunnel> {
         match &self.way {
             Way::Tunnel(tunnel) | Way::Behind(tunnel, _) => Some(tunnel),
-            Way::Kernel | Way::Programs(_) => None,
+            Way::Kernel | Way::Host | Way::Programs(_) => None,
         }
     }
 
@@ -200,14 +210,14 @@ impl Stage {
     pub(crate) fn interop(&self) -> Option<&Interop> {
         match &self.way {
             Way::Behind(_, interop) => Some(interop),
-            Way::Kernel | Way::Tunnel(_) | Way::Programs(_) => None,
+            Way::Kernel | Way::Host | Way::Tunnel(_) | Way::Programs(_) => None,
         }
     }
 
-    /// The subject's processes, the one in the VM first; none for the kernel.
+    /// The subject's processes, the one in the VM first; none for the kernel and the host.
     pub(crate) fn pids(&self) -> Vec<u32> {
         match &self.way {
-            Way::Kernel => Vec::new(),
+            Way::Kernel | Way::Host => Vec::new(),
             Way::Tunnel(tunnel) => product(tunnel),
             Way::Behind(tunnel, _) => [product(tunnel), host_relays(&self.lab)].concat(),
             Way::Programs(programs) => {

@@ -1,6 +1,6 @@
 //! The subjects of measurements.
 
-/// A path from the VM to the internet.
+/// A path from the VM to the internet, or the host's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// Underpass with the relay for Linux, on plain pipes.
@@ -14,6 +14,8 @@ pub(crate) enum Subject {
     WinePipe,
     /// The kernel forwards; there is no gateway at all.
     Kernel,
+    /// A program on the host, without a VM.
+    Host,
     /// passt's `pasta`.
     Pasta,
     /// `slirp4netns`.
@@ -30,6 +32,7 @@ impl Subject {
             Self::Wine => "underpass, Windows relay",
             Self::WinePipe => "underpass, Windows relay by its pipe",
             Self::Kernel => "kernel forwarding",
+            Self::Host => "the host itself",
             Self::Pasta => "pasta",
             Self::Slirp4netns => "slirp4netns",
             Self::Gvproxy => "gvproxy",

@@ -11,6 +11,7 @@ pub(crate) const ORDER: [&str; 8] = [
     "slirp4netns",
     "gvproxy",
     "kernel forwarding",
+    "the host itself",
     "underpass behind interop",
     "underpass, Windows relay",
     "underpass, Windows relay by its pipe",

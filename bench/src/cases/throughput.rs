@@ -8,7 +8,7 @@ use lab::{Container, Masquerade};
 use std::process::{Command, Stdio};
 
 /// Streams at once, and whether they go to the VM.
-const STREAMS: [(&str, &[&str]); 4] = [
+pub(super) const STREAMS: [(&str, &[&str]); 4] = [
     ("up 1", &["--parallel", "1"]),
     ("down 1", &["--parallel", "1", "--reverse"]),
     ("up 8", &["--parallel", "8"]),
