@@ -15,6 +15,7 @@ mod table;
 
 use anyhow::Context as _;
 use clap::Parser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use results::{Results, Value};
 use stage::Peers;
 use std::io::Write as _;
@@ -31,7 +32,7 @@ struct Options {
     #[arg(long, default_value_t = 3)]
     seconds: u32,
     /// Only these groups of cases.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = groups())]
     only: Vec<String>,
     /// Leaves the peers out.
     #[arg(long)]
@@ -45,6 +46,12 @@ struct Options {
     /// Measures nothing: judges the goals, and draws table and plot, again from results.json.
     #[arg(long)]
     render: bool,
+}
+
+/// The names of groups, with what they measure.
+fn groups() -> PossibleValuesParser {
+    let named = |group: &cases::Group| PossibleValue::new(group.name).help(group.what);
+    PossibleValuesParser::new(cases::GROUPS.iter().map(named))
 }
 
 fn main() -> anyhow::Result<()> {
