@@ -10,7 +10,7 @@ mod throughput;
 use crate::machine;
 use crate::results::{Results, Value};
 use crate::stage::Stage;
-use crate::subject::Subject;
+use crate::subject::{Mtu, Subject};
 
 /// A figure: the case's name, its unit, and the value.
 pub(crate) type Figure = (String, &'static str, f64);
@@ -28,6 +28,8 @@ enum Kind {
     Kept(fn(&Stage, u32) -> anyhow::Result<Vec<Figure>>),
     /// The same, where the round's number decides which packets are lost.
     Path(fn(&Stage, u32, usize) -> anyhow::Result<Vec<Figure>>),
+    /// The same with an MTU of 1,500 bytes.
+    Ethernet(fn(&Stage, u32) -> anyhow::Result<Vec<Figure>>),
     /// Each turn sets its subject up again.
     Fresh(fn(Stage, u32) -> anyhow::Result<Vec<Figure>>),
     /// Each turn starts and stops its subject by itself.
@@ -35,7 +37,7 @@ enum Kind {
 }
 
 use Subject::{
-    Gvproxy, Host, Interop, Kernel, Pasta, Slirp4netns, Underpass, Wine, WinePipe,
+    Gvproxy, Host, Interop, Kernel, Pasta, Slirp4netns, Underpass, Wine, Wine64, WinePipe,
 };
 
 /// The host itself is the reference: nothing in the VM can be faster.
@@ -63,8 +65,9 @@ pub(crate) const GROUPS: &[Group] = &[
     },
     Group {
         name: "wine",
-        what: "the same with the relay for Windows, under Wine, by TCP and by its pipe",
-        subjects: &[Wine, WinePipe],
+        what: "the same with the relay for Windows, under Wine, by TCP, and by its pipe in pieces of \
+               4 and 64 KiB",
+        subjects: &[Wine, WinePipe, Wine64],
         kind: Kind::Kept(throughput::tcp),
     },
     Group {
@@ -90,6 +93,18 @@ pub(crate) const GROUPS: &[Group] = &[
         what: "the highest rate of datagrams of 1,400 bytes with less than 1 % lost",
         subjects: &[Underpass, Pasta, Slirp4netns],
         kind: Kind::Kept(throughput::udp),
+    },
+    Group {
+        name: "udp-offered",
+        what: "the datagrams of 1,400 bytes that arrive of 2 Gbit/s",
+        subjects: &[Underpass, Pasta, Slirp4netns],
+        kind: Kind::Kept(throughput::offered),
+    },
+    Group {
+        name: "udp-offered-1500",
+        what: "the same with an MTU of 1,500 bytes",
+        subjects: &[Underpass, Pasta, Slirp4netns],
+        kind: Kind::Ethernet(throughput::offered_1500),
     },
     Group {
         name: "quic",
@@ -141,6 +156,10 @@ pub(crate) const GROUPS: &[Group] = &[
     },
 ];
 
+fn stages(subjects: &[Subject], mtu: Mtu) -> anyhow::Result<Vec<Stage>> {
+    subjects.iter().map(|subject| Stage::with_mtu(*subject, mtu)).collect()
+}
+
 /// Measures a group, and reports each turn's figures.
 pub(crate) fn run(
     group: &Group,
@@ -152,16 +171,15 @@ pub(crate) fn run(
     let takes_part = |subject: &Subject| !results.absent.contains_key(subject.name());
     let subjects: Vec<Subject> = group.subjects.iter().copied().filter(takes_part).collect();
     let kept = match group.kind {
-        Kind::Kept(_) | Kind::Path(_) => {
-            subjects.iter().map(|subject| Stage::new(*subject)).collect::<Result<Vec<_>, _>>()?
-        }
+        Kind::Kept(_) | Kind::Path(_) => stages(&subjects, Mtu::Largest)?,
+        Kind::Ethernet(_) => stages(&subjects, Mtu::Ethernet)?,
         Kind::Fresh(_) | Kind::Own(_) => Vec::new(),
     };
     for round in 1..=rounds {
         for (index, subject) in subjects.iter().enumerate() {
             let load = machine::load();
             let figures = match group.kind {
-                Kind::Kept(measure) => measure(&kept[index], seconds)?,
+                Kind::Kept(measure) | Kind::Ethernet(measure) => measure(&kept[index], seconds)?,
                 Kind::Path(measure) => measure(&kept[index], seconds, round)?,
                 Kind::Fresh(measure) => measure(Stage::new(*subject)?, seconds)?,
                 Kind::Own(measure) => measure()?,

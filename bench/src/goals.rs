@@ -72,8 +72,14 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
             goal(format!("{through}, to what the model moves"), Bound::AtLeast(0.9), "", measured);
         }
         let case = format!("udp {direction}");
-        // Rates rise in steps of a quarter: figures at the same step differ by a hair.
+        // Rates rise in steps of 5 %: figures at the same step differ by a hair.
         goal(format!("{case}, to pasta"), Bound::AtLeast(0.99), "", ratio(&case, "pasta"));
+        for mtu in [65520, 1500] {
+            let case = format!("{case} at 2 Gbit/s, MTU {mtu}");
+            for peer in ["pasta", SLIRP] {
+                goal(format!("{case}, to {peer}"), Bound::AtLeast(1.0), "", ratio(&case, peer));
+            }
+        }
     }
     for case in PATHS.iter().flat_map(|path| {
         ["up 1", "down 1", "up 8", "down 8"].map(|streams| format!("path {path}, {streams}"))
@@ -83,6 +89,23 @@ pub(crate) fn judge(results: &Results) -> Vec<Goal> {
             goal(format!("{case}, to {other}"), Bound::AtLeast(0.95), "", ratio(&case, other));
         }
     }
+    let windows = "underpass, Windows relay by its pipe, 64 KiB";
+    for direction in ["up", "down"] {
+        let case = format!("tcp {direction} 1");
+        let measured = results.median(&case, windows);
+        goal(
+            format!("{case}, Windows relay by a pipe of 64 KiB"),
+            Bound::AtLeast(2.5),
+            "Gbit/s",
+            measured,
+        );
+    }
+    goal(
+        "tcp down 1, Windows relay by a pipe of 64 KiB, to up".to_owned(),
+        Bound::AtLeast(1.0),
+        "",
+        between("tcp down 1", "tcp up 1", windows),
+    );
     goal(
         "64 sockets of 1,200 bytes, to slirp4netns".to_owned(),
         Bound::AtLeast(1.0),

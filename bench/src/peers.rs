@@ -1,7 +1,7 @@
 //! Starts each peer: on the host, with its device in the VM. `scripts/bench-peers` has fetched
 //! them.
 
-use crate::subject::Subject;
+use crate::subject::{Mtu, Subject};
 use anyhow::ensure;
 use lab::{Lab, Place, Process, until};
 use std::collections::BTreeMap;
@@ -25,9 +25,10 @@ pub(crate) fn versions() -> BTreeMap<String, String> {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// Starts a peer with the largest MTU that it supports; returns its processes, the one in the VM
-/// first.
-pub(crate) fn start(lab: &Lab, subject: Subject) -> anyhow::Result<Vec<Process>> {
+/// Starts a peer; returns its processes, the one in the VM first. gvproxy always has an MTU of
+/// 1,500 bytes.
+pub(crate) fn start(lab: &Lab, subject: Subject, mtu: Mtu) -> anyhow::Result<Vec<Process>> {
+    let mtu = mtu.bytes();
     let in_vm = |words: &str| -> anyhow::Result<()> {
         let done = lab.run(Place::Wsl, &words.split(' ').collect::<Vec<_>>())?;
         ensure!(done.succeeded(), "{words}: {}", done.stderr);
@@ -43,7 +44,7 @@ pub(crate) fn start(lab: &Lab, subject: Subject) -> anyhow::Result<Vec<Process>>
                 "--foreground",
                 "--config-net",
                 "--mtu",
-                "65520",
+                mtu,
                 "--ns-ifname",
                 "pasta0",
                 "--netns",
@@ -56,8 +57,8 @@ pub(crate) fn start(lab: &Lab, subject: Subject) -> anyhow::Result<Vec<Process>>
             Ok(vec![lab.start(Place::Windows, &words)?])
         }
         Subject::Slirp4netns => {
-            let words =
-                [program.as_str(), "--configure", "--mtu=65520", "--netns-type=path", &vm, "tap0"];
+            let mtu = format!("--mtu={mtu}");
+            let words = [program.as_str(), "--configure", &mtu, "--netns-type=path", &vm, "tap0"];
             Ok(vec![lab.start(Place::Windows, &words)?])
         }
         Subject::Gvproxy => {
@@ -86,6 +87,7 @@ pub(crate) fn start(lab: &Lab, subject: Subject) -> anyhow::Result<Vec<Process>>
         | Subject::Interop
         | Subject::Wine
         | Subject::WinePipe
+        | Subject::Wine64
         | Subject::Kernel
         | Subject::Host => Ok(Vec::new()),
     }

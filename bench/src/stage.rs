@@ -1,10 +1,10 @@
 //! The set-up of a measurement: a lab, servers on its internet, and one path from the VM to them.
 
 use crate::peers;
-use crate::subject::Subject;
+use crate::subject::{Mtu, Subject};
 use anyhow::{Context as _, ensure};
 use lab::addresses::{ROUTER, SERVER};
-use lab::interop::{Interop, host_relays};
+use lab::interop::{BUFFERS, Interop, host_relays};
 use lab::scene::{etc, product};
 use lab::{Container, Lab, Place, Process, Tunnel, Vpn, until};
 use serde_json::Value;
@@ -27,13 +27,21 @@ pub(crate) enum Peers {
 /// The absent subjects, by name, and why.
 pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
     let why = |subject: Subject| match peers {
-        Peers::None if !matches!(subject, Subject::Wine | Subject::WinePipe) => {
+        Peers::None
+            if !matches!(subject, Subject::Wine | Subject::WinePipe | Subject::Wine64) =>
+        {
             Some("left out by --without-peers".to_owned())
         }
         Peers::All | Peers::None => missing(subject),
     };
-    let subjects =
-        [Subject::Wine, Subject::WinePipe, Subject::Pasta, Subject::Slirp4netns, Subject::Gvproxy];
+    let subjects = [
+        Subject::Wine,
+        Subject::WinePipe,
+        Subject::Wine64,
+        Subject::Pasta,
+        Subject::Slirp4netns,
+        Subject::Gvproxy,
+    ];
     let absent =
         subjects.into_iter().filter_map(|subject| Some((subject.name().to_owned(), why(subject)?)));
     let others = [("gvproxy.exe", "Debian has no build of it for Windows")];
@@ -44,7 +52,7 @@ pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
 fn missing(subject: Subject) -> Option<String> {
     match subject {
         Subject::Underpass | Subject::Interop | Subject::Kernel | Subject::Host => None,
-        Subject::Wine | Subject::WinePipe => lab::wine::missing(),
+        Subject::Wine | Subject::WinePipe | Subject::Wine64 => lab::wine::missing(),
         Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => {
             (!peers::program(subject.name()).exists()).then(|| {
                 "no Debian suite that was reached has it, or scripts/bench-peers was not run"
@@ -82,6 +90,12 @@ pub(crate) struct Stream {
 impl Stage {
     /// Sets everything up and waits until the subject reaches the internet.
     pub(crate) fn new(subject: Subject) -> anyhow::Result<Self> {
+        Self::with_mtu(subject, Mtu::Largest)
+    }
+
+    /// As [`Stage::new`], with an MTU of the VM's device. The kernel's own path has none.
+    pub(crate) fn with_mtu(subject: Subject, mtu: Mtu) -> anyhow::Result<Self> {
+        let options = ["--mtu", mtu.bytes()];
         let mut stage = Self::cut_off()?;
         let lab = &mut stage.lab;
         stage.way = match subject {
@@ -90,21 +104,28 @@ impl Stage {
                 Way::Kernel
             }
             Subject::Host => Way::Host,
-            Subject::Underpass => Way::Tunnel(Tunnel::launch(lab, &[])),
+            Subject::Underpass => Way::Tunnel(Tunnel::launch(lab, &options)),
             Subject::Interop => {
                 let interop = Interop::start(lab);
-                Way::Behind(interop.launch_linux(lab, &[]), interop)
+                Way::Behind(interop.launch_linux(lab, &options), interop)
             }
             Subject::Wine => {
                 let interop = Interop::start(lab);
-                Way::Behind(interop.launch(lab, &["--link", "tcp"]), interop)
+                let options = [&options[..], &["--link", "tcp"]].concat();
+                Way::Behind(interop.launch(lab, &options), interop)
             }
             Subject::WinePipe => {
                 let interop = Interop::start(lab);
-                Way::Behind(interop.launch(lab, &["--link", "stdio"]), interop)
+                let options = [&options[..], &["--link", "stdio"]].concat();
+                Way::Behind(interop.launch(lab, &options), interop)
+            }
+            Subject::Wine64 => {
+                let interop = Interop::start_with(lab, BUFFERS[1]);
+                let options = [&options[..], &["--link", "stdio"]].concat();
+                Way::Behind(interop.launch(lab, &options), interop)
             }
             Subject::Pasta | Subject::Slirp4netns | Subject::Gvproxy => {
-                Way::Programs(peers::start(lab, subject)?)
+                Way::Programs(peers::start(lab, subject, mtu)?)
             }
         };
         if let Way::Tunnel(tunnel) | Way::Behind(tunnel, _) = &mut stage.way {

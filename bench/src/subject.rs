@@ -12,6 +12,8 @@ pub(crate) enum Subject {
     Wine,
     /// The same with its frames through the model's pipes.
     WinePipe,
+    /// The same with copies and pipes of 64 KiB, as WSL has since September 2026, instead of 4 KiB.
+    Wine64,
     /// The kernel forwards; there is no gateway at all.
     Kernel,
     /// A program on the host, without a VM.
@@ -31,11 +33,30 @@ impl Subject {
             Self::Interop => "underpass behind interop",
             Self::Wine => "underpass, Windows relay",
             Self::WinePipe => "underpass, Windows relay by its pipe",
+            Self::Wine64 => "underpass, Windows relay by its pipe, 64 KiB",
             Self::Kernel => "kernel forwarding",
             Self::Host => "the host itself",
             Self::Pasta => "pasta",
             Self::Slirp4netns => "slirp4netns",
             Self::Gvproxy => "gvproxy",
+        }
+    }
+}
+
+/// The MTU of the VM's device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mtu {
+    /// The largest that Underpass, pasta and slirp4netns support.
+    Largest,
+    /// Ethernet's.
+    Ethernet,
+}
+
+impl Mtu {
+    pub(crate) fn bytes(self) -> &'static str {
+        match self {
+            Self::Largest => "65520",
+            Self::Ethernet => "1500",
         }
     }
 }

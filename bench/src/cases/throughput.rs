@@ -100,17 +100,27 @@ fn model(stage: &Stage, here: &str, there: &str) -> anyhow::Result<f64> {
     Ok(f64::from(1 << 30) * 8.0 / 1e9 / began.elapsed().as_secs_f64())
 }
 
-/// Rates in Mbit/s, each a quarter above the previous one.
-fn rates() -> impl Iterator<Item = f64> {
-    std::iter::successors(Some(200.0), |rate| (*rate < 20_000.0).then_some(rate * 1.25))
-}
+/// The lowest offered rate, in Mbit/s.
+const LOWEST: f64 = 200.0;
 
+/// The step from a rate to the next one.
+const STEP: f64 = 1.05;
+
+/// The number of steps: the highest rate is 20 Gbit/s.
+const STEPS: i32 = 94;
+
+/// Steps between two rates of the first search: about a quarter.
+const STRIDE: i32 = 5;
+
+/// The highest rate of datagrams of 1,400 bytes with less than 1 % lost, in steps of 5 %. It looks
+/// for the first rate that fails in larger steps, and then halves the interval.
 pub(crate) fn udp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (name, direction) in [("udp up", None), ("udp down", Some("--reverse"))] {
         let mut best = 0.0_f64;
-        for rate in rates() {
-            let (rate, time) = (format!("{rate:.0}M"), seconds.min(1).to_string());
+        let mut passes = |step: i32| {
+            let (rate, time) = (LOWEST * STEP.powi(step), seconds.min(1).to_string());
+            let rate = format!("{rate:.0}M");
             let options = ["--udp", "--length", "1400", "--bitrate", &rate, "--time", &time];
             let options: Vec<&str> = options.into_iter().chain(direction).collect();
             // A burst of other work on the machine may cost a percent, so a failed rate is tried
@@ -120,15 +130,53 @@ pub(crate) fn udp(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
                 Ok(stream) if stream.lost_percent >= 1.0 => None,
                 other => Some(other),
             });
-            let Some(stream) = kept.transpose()? else { break };
+            let Some(stream) = kept.transpose()? else { return anyhow::Ok(false) };
             let got = stream.bits_per_second / 1e6;
-            // The sender cannot do more.
-            if got < best * 1.05 {
+            // Otherwise the sender cannot do more.
+            let is_more = got >= best * 1.02;
+            best = best.max(got);
+            Ok(is_more)
+        };
+        let (mut good, mut bad) = (-1, STEPS);
+        for step in (0..STEPS).step_by(STRIDE as usize) {
+            if !passes(step)? {
+                bad = step;
                 break;
             }
-            best = got;
+            good = step;
+        }
+        while bad - good > 1 {
+            let step = i32::midpoint(good, bad);
+            if passes(step)? { good = step } else { bad = step }
         }
         figures.push((name.to_owned(), "Mbit/s", best));
+    }
+    Ok(figures)
+}
+
+/// The datagrams that arrive of 2 Gbit/s.
+pub(crate) fn offered(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+    offer(stage, seconds, "65520")
+}
+
+/// As [`offered`], for stages with that MTU.
+pub(crate) fn offered_1500(stage: &Stage, seconds: u32) -> anyhow::Result<Vec<Figure>> {
+    offer(stage, seconds, "1500")
+}
+
+fn offer(stage: &Stage, seconds: u32, mtu: &str) -> anyhow::Result<Vec<Figure>> {
+    let time = seconds.to_string();
+    let mut figures = Vec::new();
+    for (way, direction) in [("up", None), ("down", Some("--reverse"))] {
+        let options = ["--udp", "--length", "1400", "--bitrate", "2G", "--time", &time];
+        let options: Vec<&str> = options.into_iter().chain(direction).collect();
+        let pids = stage.pids();
+        let spent = || pids.iter().map(|pid| cpu_time(*pid).as_secs_f64()).sum::<f64>();
+        let before = spent();
+        let stream = stage.iperf(None, &options)?;
+        let name = format!("udp {way} at 2 Gbit/s, MTU {mtu}");
+        figures.push((name.clone(), "Mbit/s", stream.bits_per_second / 1e6));
+        figures.push((format!("{name} cost"), "CPU s/GB", (spent() - before) / stream.bytes * 1e9));
     }
     Ok(figures)
 }
