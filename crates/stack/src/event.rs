@@ -7,7 +7,7 @@ use crate::tcp::flow::Changes;
 use crate::udp::BindId;
 use crate::uplink::Elsewhere;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU8;
+use std::num::{NonZeroU8, NonZeroU16};
 use terms::Marks;
 
 /// Something for the user of [`crate::Stack`] to do.
@@ -60,6 +60,20 @@ pub enum Event {
         /// The payload.
         bytes: Vec<u8>,
     },
+    /// Datagrams from the VM that an app sent together. Each is as large as the first, except for
+    /// the last, which may be shorter.
+    Datagrams {
+        /// Their source endpoint.
+        bind: BindId,
+        /// Their destination, with loopback aliases resolved.
+        peer: SocketAddr,
+        /// The marks of each of them.
+        marks: Marks,
+        /// Payload bytes of the first.
+        size: NonZeroU16,
+        /// The payloads, one after the other.
+        bytes: Vec<u8>,
+    },
     /// A UDP source endpoint is gone (idle, or displaced).
     Unbind {
         /// The endpoint.
@@ -93,7 +107,7 @@ impl Event {
     /// Bytes of the packet in this event.
     pub(crate) fn payload(&self) -> usize {
         match self {
-            Self::Datagram { bytes, .. } => bytes.len(),
+            Self::Datagram { bytes, .. } | Self::Datagrams { bytes, .. } => bytes.len(),
             Self::Query { message, .. } => message.len(),
             Self::Echo { payload, .. } => payload.len(),
             Self::Connect { .. }

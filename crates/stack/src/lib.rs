@@ -16,6 +16,7 @@ mod link;
 mod marks;
 mod neighbours;
 pub mod offload;
+mod outgoing;
 mod owner;
 mod packet;
 mod requests;

@@ -24,7 +24,8 @@ pub(crate) struct Link {
     pub(crate) mtu: usize,
     /// Buffer for the next frame. Its content has no meaning between frames.
     pub(crate) scratch: Vec<u8>,
-    next_id: u32,
+    /// The last identification used.
+    pub(crate) next_id: u32,
 }
 
 impl Link {
@@ -79,13 +80,32 @@ impl Link {
     ) {
         let mut frame = std::mem::take(&mut self.scratch);
         frame.clear();
+        // Every caller answers with addresses of the packet's own family.
+        if self.put_header(&mut frame, head, payload.len(), cut) {
+            frame.extend_from_slice(payload);
+            stats.frames_out += 1;
+            stats.bytes_out += frame.len() as u64;
+            out.transmit(&frame, TxMeta::default());
+        }
+        self.scratch = frame;
+    }
+
+    /// Appends the headers of Ethernet and IP for a payload of that many bytes. Returns false if
+    /// the addresses are of two families.
+    pub(crate) fn put_header(
+        &mut self,
+        frame: &mut Vec<u8>,
+        head: IpHead,
+        payload: usize,
+        cut: Option<Cut>,
+    ) -> bool {
         match (head.src, head.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 frame.extend_from_slice(&self.ethernet(ETHER_IPV4));
                 let mut ip = [0u8; 20];
                 ip[0] = 0x45;
                 ip[1] = head.traffic_class;
-                ip[2..4].copy_from_slice(&len16(20 + payload.len()).to_be_bytes());
+                ip[2..4].copy_from_slice(&len16(20 + payload).to_be_bytes());
                 if let Some(cut) = &cut {
                     ip[4..6].copy_from_slice(&cut.id.to_be_bytes()[2..]);
                     let field = len16(cut.offset / 8) | (cut.more << 13);
@@ -111,7 +131,7 @@ impl Link {
                     0,
                     0,
                 ]);
-                frame.extend_from_slice(&len16(extra + payload.len()).to_be_bytes());
+                frame.extend_from_slice(&len16(extra + payload).to_be_bytes());
                 frame.push(if cut.is_some() { 44 } else { head.protocol });
                 frame.push(head.ttl);
                 frame.extend_from_slice(&src.octets());
@@ -122,22 +142,14 @@ impl Link {
                     frame.extend_from_slice(&cut.id.to_be_bytes());
                 }
             }
-            // Every caller answers with addresses of the packet's own family.
-            _ => {
-                self.scratch = frame;
-                return;
-            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
         }
-        frame.extend_from_slice(payload);
-        stats.frames_out += 1;
-        stats.bytes_out += frame.len() as u64;
-        out.transmit(&frame, TxMeta::default());
-        self.scratch = frame;
+        true
     }
 }
 
 /// The fields of an IP header.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IpHead {
     pub(crate) src: IpAddr,
     pub(crate) dst: IpAddr,
@@ -147,12 +159,13 @@ pub(crate) struct IpHead {
 }
 
 impl IpHead {
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         if self.dst.is_ipv6() { 40 } else { 20 }
     }
 }
 
-struct Cut {
+/// The place of a fragment.
+pub(crate) struct Cut {
     id: u32,
     offset: usize,
     more: u16,

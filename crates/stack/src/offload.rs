@@ -2,6 +2,7 @@
 //! virtio-net header). The shell encodes that header.
 
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU16;
 
 /// What the kernel knows about a frame that it sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,12 @@ pub enum RxMeta {
     Unverified,
     /// NEEDS_CSUM or DATA_VALID: the transport checksum is partial or already verified.
     ChecksumTrusted,
+    /// VIRTIO_NET_HDR_GSO_UDP_L4: a super-packet of UDP, which stands for datagrams of `size` bytes
+    /// each (the last may be shorter). Its checksum is partial.
+    Datagrams {
+        /// Payload bytes of a datagram.
+        size: NonZeroU16,
+    },
 }
 
 /// Whether the TAP has a virtio-net header with TSO and checksum offload.
@@ -20,6 +27,8 @@ pub enum Offload {
     None,
     /// The kernel completes checksums and cuts segments.
     Vnet,
+    /// It also takes and gives super-packets of UDP (Linux 6.2 and newer).
+    Datagrams,
 }
 
 /// A checksum that the kernel must complete: the field holds the pseudo-header's sum.
@@ -38,6 +47,8 @@ pub enum GsoKind {
     TcpV4,
     /// TCP over IPv6.
     TcpV6,
+    /// UDP over either.
+    Udp,
 }
 
 /// How the kernel cuts a super-packet.

@@ -1,6 +1,7 @@
 //! The headers of a source endpoint's latest datagrams, so that an ICMP error quotes the datagram
 //! concerned. Programs recognise their probes by an IP identification, a length or a checksum.
 
+use crate::link::len16;
 use crate::offload::RxMeta;
 use crate::packet::{Packet, UDP, be16, be32, transport_sum};
 use std::collections::VecDeque;
@@ -8,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use terms::Fragments;
 
 /// Datagrams kept for each endpoint: as many as traceroute has in flight at once.
-const LATEST: usize = 16;
+pub(crate) const LATEST: usize = 16;
 
 /// The network card may compute the checksum of a datagram longer than this. Its quote then has
 /// checksum 0, which means that there is no checksum. Summing each byte of a bulk transfer would
@@ -34,12 +35,12 @@ impl Sent {
         let datagram = packet.payload;
         let checksum = match meta {
             RxMeta::Unverified => be16(datagram, 6),
-            RxMeta::ChecksumTrusted if datagram.len() <= SUMMED => {
+            RxMeta::ChecksumTrusted | RxMeta::Datagrams { .. } if datagram.len() <= SUMMED => {
                 let sum = transport_sum(packet.src, packet.dst, UDP, datagram.len());
                 let sum = sum.add_slice(&datagram[..6]).add_slice(&datagram[8..]);
                 u16::from_be(sum.to_ones_complement_with_no_zero())
             }
-            RxMeta::ChecksumTrusted => 0,
+            RxMeta::ChecksumTrusted | RxMeta::Datagrams { .. } => 0,
         };
         Self {
             to,
@@ -51,6 +52,39 @@ impl Sent {
             traffic_class: packet.marks.traffic_class,
             fragments: packet.marks.fragments,
             length: be16(datagram, 4),
+            checksum,
+        }
+    }
+
+    /// The headers of a super-packet's datagram with this place in it and this payload. Linux
+    /// counts up IPv4's identification (`inet_gso_segment` in net/ipv4/af_inet.c).
+    pub(crate) fn read_part(
+        packet: &Packet<'_>,
+        to: SocketAddr,
+        place: usize,
+        payload: &[u8],
+    ) -> Self {
+        let length = 8 + payload.len();
+        let checksum = if length <= SUMMED {
+            let sum = transport_sum(packet.src, packet.dst, UDP, length)
+                .add_slice(&packet.payload[..4])
+                .add_2bytes(len16(length).to_be_bytes())
+                .add_slice(payload);
+            u16::from_be(sum.to_ones_complement_with_no_zero())
+        } else {
+            0
+        };
+        let label = if packet.dst.is_ipv4() {
+            part_id(packet, place).into()
+        } else {
+            be32(packet.whole, 0)
+        };
+        Self {
+            to,
+            label,
+            traffic_class: packet.marks.traffic_class,
+            fragments: packet.marks.fragments,
+            length: len16(length),
             checksum,
         }
     }
@@ -110,6 +144,11 @@ impl Sent {
         }
         quote
     }
+}
+
+/// The IPv4 identification of a super-packet's datagram with this place in it.
+pub(crate) fn part_id(packet: &Packet<'_>, place: usize) -> u16 {
+    be16(packet.whole, 4).wrapping_add((place & 0xffff) as u16)
 }
 
 /// The latest datagrams of an endpoint, newest last.

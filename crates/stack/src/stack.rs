@@ -1,6 +1,7 @@
 //! The stack as its user sees it: its state, and the handling of each answer from the relay.
 //! [`inbound`] handles frames.
 
+mod burst;
 mod inbound;
 
 use crate::addresses::{AddressPlan, Ipv6};
@@ -9,10 +10,11 @@ use crate::event::{Event, Refusal};
 use crate::fragments::Reassembler;
 use crate::icmp::{self, Bucket, Ends, Reporter};
 use crate::limits::{MAX_BINDS, MAX_EVENT_BYTES, MAX_EVENTS, MAX_FLOWS, MAX_HALF_OPEN};
-use crate::link::{IpHead, Link, len16};
+use crate::link::{IpHead, Link};
 use crate::offload::{Offload, Transmit};
+use crate::outgoing::{DatagramHead, Outgoing};
 use crate::owner::{BySource, Owner, Owners, Transport, owner};
-use crate::packet::{UDP, transport_sum};
+use crate::packet::UDP;
 use crate::requests::{Asker, RequestId, Requests};
 use crate::stats::{DropReason, Stats};
 use crate::tcp::flow::Flow;
@@ -78,6 +80,7 @@ pub struct Stack {
     uplink: Uplink,
     owners: Box<dyn Owners + Send>,
     stats: Stats,
+    outgoing: Outgoing,
     events: VecDeque<Event>,
     /// Payload bytes in `events`.
     event_bytes: usize,
@@ -107,6 +110,7 @@ impl Stack {
             uplink: Uplink::default(),
             owners: Box::new(BySource),
             stats: Stats::default(),
+            outgoing: Outgoing::new(config.offload),
             events: VecDeque::new(),
             event_bytes: 0,
         }
@@ -133,15 +137,17 @@ impl Stack {
         if full { Err(DropReason::EventsFull) } else { Ok(()) }
     }
 
-    /// Gives a turn to every flow that has work: segments, one ACK a batch, new deadlines.
+    /// Gives a turn to every flow that has work: segments, one ACK a batch, new deadlines. Sends
+    /// the datagrams that wait for more of their kind.
     pub fn service(&mut self, now: Instant, out: &mut dyn Transmit) {
+        self.outgoing.flush(&mut self.link, &mut self.stats, out);
         let mut around = Around { link: &mut self.link, stats: &mut self.stats, out };
         self.tcp.service(now, &mut around);
     }
 
     /// Whether [`Stack::service`] has work.
     pub fn wants_service(&self) -> bool {
-        self.tcp.is_dirty()
+        self.tcp.is_dirty() || self.outgoing.waits()
     }
 
     /// When [`Stack::handle_timeout`] is due. It may be early, never late.
@@ -290,6 +296,7 @@ impl Stack {
         SocketAddr::new(alias.unwrap_or_else(|| self.plan.host_like(peer.ip())), peer.port())
     }
 
+    /// Sends a datagram, at the next [`Stack::service`] at the latest.
     fn send_udp(
         &mut self,
         from: SocketAddr,
@@ -302,10 +309,10 @@ impl Stack {
         if bytes.len() > 65_507 || !same_family(src, dst) {
             return self.stats.drop(DropReason::Late);
         }
-        let datagram = udp_datagram(from, app, bytes);
         let Marks { ttl, traffic_class, .. } = marks;
-        let head = IpHead { src, dst, protocol: UDP, ttl: ttl.max(1), traffic_class };
-        self.link.send(&mut self.stats, out, head, &datagram);
+        let ip = IpHead { src, dst, protocol: UDP, ttl: ttl.max(1), traffic_class };
+        let head = DatagramHead { ip, ports: [from.port(), app.port()] };
+        self.outgoing.add(&mut self.link, &mut self.stats, out, head, bytes);
     }
 
     /// Passes an error about a datagram from `bind` to `peer` on to the app's kernel.
@@ -494,20 +501,4 @@ impl Stack {
 
 fn same_family(a: IpAddr, b: IpAddr) -> bool {
     a.is_ipv4() == b.is_ipv4()
-}
-
-/// A datagram with its header (RFC 768).
-fn udp_datagram(from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
-    let len = 8 + bytes.len();
-    let mut datagram = Vec::with_capacity(len);
-    datagram.extend_from_slice(&from.port().to_be_bytes());
-    datagram.extend_from_slice(&to.port().to_be_bytes());
-    datagram.extend_from_slice(&len16(len).to_be_bytes());
-    datagram.extend_from_slice(&[0, 0]);
-    datagram.extend_from_slice(bytes);
-    let sum = transport_sum(from.ip(), to.ip(), UDP, len)
-        .add_slice(&datagram)
-        .to_ones_complement_with_no_zero();
-    datagram[6..8].copy_from_slice(&sum.to_ne_bytes());
-    datagram
 }

@@ -324,6 +324,7 @@ impl Run {
                 Event::ConnectAbandoned { .. }
                 | Event::Flow { .. }
                 | Event::Datagram { .. }
+                | Event::Datagrams { .. }
                 | Event::Unbind { .. }
                 | Event::Elsewhere(_) => {}
             }

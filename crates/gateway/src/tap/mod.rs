@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::io::IoSlice;
+use std::num::NonZeroU16;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -33,6 +34,10 @@ const FLAG_NEEDS_CHECKSUM: u8 = 1;
 const FLAG_DATA_VALID: u8 = 2;
 const GSO_TCP_V4: u8 = 1;
 const GSO_TCP_V6: u8 = 4;
+/// Linux 6.2 and newer.
+const GSO_UDP_L4: u8 = 5;
+/// A bit of the kind: some of the segments carry CWR.
+const GSO_ECN: u8 = 0x80;
 
 /// Most bytes of an interface's name: IFNAMSIZ without the final zero.
 const NAME_LIMIT: usize = 15;
@@ -153,7 +158,7 @@ impl Queue {
             OffloadWish::Off => None,
         };
         let (opened, offload) = match with_offload {
-            Some(opened) => (opened, Offload::Vnet),
+            Some(opened) => opened,
             None => (open::plain(name).map_err(|failure| failure.explain(name))?, Offload::None),
         };
         Ok(Self { file: opened.file, name: opened.name, offload })
@@ -248,7 +253,7 @@ impl Tap {
         let bytes = &buffer[..length.min(buffer.len())];
         Ok(Some(match self.offload {
             Offload::None => (bytes, RxMeta::Unverified),
-            Offload::Vnet => match bytes.split_first_chunk::<HEADER>() {
+            Offload::Vnet | Offload::Datagrams => match bytes.split_first_chunk::<HEADER>() {
                 Some((header, frame)) => (frame, received(header)),
                 None => (&[], RxMeta::Unverified),
             },
@@ -307,7 +312,7 @@ impl Device for Tap {
 impl Transmit for Tap {
     fn transmit(&mut self, frame: &[u8], meta: TxMeta) {
         let sent = match self.offload {
-            Offload::Vnet => {
+            Offload::Vnet | Offload::Datagrams => {
                 writev(&*self.device, &[IoSlice::new(&header(meta)), IoSlice::new(frame)])
             }
             Offload::None if meta == TxMeta::default() => {
@@ -368,6 +373,7 @@ fn header(meta: TxMeta) -> [u8; HEADER] {
     let (kind, header_len, size) = match meta.gso {
         Some(Gso { kind: GsoKind::TcpV4, size, header_len }) => (GSO_TCP_V4, header_len, size),
         Some(Gso { kind: GsoKind::TcpV6, size, header_len }) => (GSO_TCP_V6, header_len, size),
+        Some(Gso { kind: GsoKind::Udp, size, header_len }) => (GSO_UDP_L4, header_len, size),
         None => (0, 0, 0),
     };
     let mut bytes = [flags, kind, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -378,8 +384,11 @@ fn header(meta: TxMeta) -> [u8; HEADER] {
 }
 
 fn received(header: &[u8; HEADER]) -> RxMeta {
-    match header[0] & (FLAG_NEEDS_CHECKSUM | FLAG_DATA_VALID) {
-        0 => RxMeta::Unverified,
+    let &[flags, kind, _, _, size_0, size_1, ..] = header;
+    let size = NonZeroU16::new(u16::from_ne_bytes([size_0, size_1]));
+    match (flags & (FLAG_NEEDS_CHECKSUM | FLAG_DATA_VALID), kind & !GSO_ECN, size) {
+        (0, _, _) => RxMeta::Unverified,
+        (_, GSO_UDP_L4, Some(size)) => RxMeta::Datagrams { size },
         _ => RxMeta::ChecksumTrusted,
     }
 }
@@ -429,6 +438,12 @@ mod tests {
             RxMeta::ChecksumTrusted
         );
         assert_eq!(received(&[0, 1, 1, 1, 1, 1, 1, 1, 1, 1]), RxMeta::Unverified);
+        let [high, low] = 1200_u16.to_ne_bytes();
+        let of_udp = |flags, high, low| received(&[flags, 5, 42, 0, high, low, 34, 0, 6, 0]);
+        let size = NonZeroU16::new(1200).unwrap();
+        assert_eq!(of_udp(FLAG_NEEDS_CHECKSUM, high, low), RxMeta::Datagrams { size });
+        assert_eq!(of_udp(FLAG_NEEDS_CHECKSUM, 0, 0), RxMeta::ChecksumTrusted);
+        assert_eq!(of_udp(0, high, low), RxMeta::Unverified, "no kernel sends it");
     }
 
     #[test]

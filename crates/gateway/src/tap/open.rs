@@ -12,12 +12,17 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use libc::{c_int, c_short, c_uint, c_ulong};
 use nix::errno::Errno;
+use stack::Offload;
 
 use super::{Failure, HEADER, Opened};
 
 /// No TUN_F_TSO_ECN: the stack does not know CWR, which only a super-packet's first segment may
 /// carry.
 const FEATURES: c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
+
+/// TUN_F_USO4 and TUN_F_USO6 (linux/if_tun.h): super-packets of UDP. Linux takes them from 6.2 on,
+/// and only both together (`set_offload` in drivers/net/tun.c).
+const DATAGRAMS: c_uint = 0x20 | 0x40;
 
 /// `struct ifreq` as TUNSETIFF reads and writes it: the name, the flags, and what is left of the
 /// union.
@@ -30,9 +35,8 @@ struct Request {
 
 const _: () = assert!(size_of::<Request>() == size_of::<libc::ifreq>());
 
-/// The TAP with everything that `stack::Offload::Vnet` promises, or `None` if this kernel cannot do
-/// that.
-pub(super) fn with_offload(name: &str) -> Result<Option<Opened>, Failure> {
+/// The TAP with the offload that this kernel has, or `None` if it has none.
+pub(super) fn with_offload(name: &str) -> Result<Option<(Opened, Offload)>, Failure> {
     let opened = match attach(name, libc::IFF_VNET_HDR) {
         Ok(opened) => opened,
         // The driver does not know a flag: a plain TAP may work. A plain one also shows whether the
@@ -42,13 +46,19 @@ pub(super) fn with_offload(name: &str) -> Result<Option<Opened>, Failure> {
         }
         Err(failure) => return Err(failure),
     };
-    if set_header_size(&opened.file, HEADER).is_err()
-        || set_features(&opened.file, FEATURES).is_err()
-    {
+    if set_header_size(&opened.file, HEADER).is_err() {
         return Ok(None);
     }
+    // A kernel refuses all features if it does not know one.
+    let offload = if set_features(&opened.file, FEATURES | DATAGRAMS).is_ok() {
+        Offload::Datagrams
+    } else if set_features(&opened.file, FEATURES).is_ok() {
+        Offload::Vnet
+    } else {
+        return Ok(None);
+    };
     forget_on_close(&opened.file)?;
-    Ok(Some(opened))
+    Ok(Some((opened, offload)))
 }
 
 /// The TAP of plain frames.

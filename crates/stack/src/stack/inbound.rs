@@ -2,6 +2,7 @@
 //! ICMP.
 
 use super::Stack;
+use super::burst::Burst;
 use crate::addresses::{Ipv6, Target, is_group, loopback_like, may_be_remote};
 use crate::event::Event;
 use crate::icmp::{self, Echoed, Ends};
@@ -11,9 +12,10 @@ use crate::neighbours;
 use crate::offload::{RxMeta, Transmit};
 use crate::packet::{ICMP4, ICMP6, Packet, Problem, TCP, UDP, Unread, be16, be32};
 use crate::requests::Asker;
-use crate::sent::Sent;
+use crate::sent::{LATEST, Sent};
 use crate::stats::DropReason;
 use crate::tcp::{Around, Arrived, Segment, Tuple};
+use crate::udp::{Bind, BindId};
 use crate::uplink::{Elsewhere, Kind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -96,6 +98,17 @@ impl Stack {
             },
             _ => return Err(DropReason::EtherType),
         };
+        if let Some(burst) = Burst::read(&packet, meta)
+            && !self.passes_whole(&burst)
+        {
+            for (place, payload) in burst.parts().enumerate() {
+                let frame = burst.frame(frame, place, payload);
+                if let Err(why) = self.ingest_frame(now, &frame, RxMeta::Unverified, out) {
+                    self.stats.drop(why);
+                }
+            }
+            return Ok(());
+        }
         // Neighbour discovery works whether IPv6 is on or off: the kernel asks before it routes.
         if packet.protocol == ICMP6
             && packet.dst.is_ipv6()
@@ -161,10 +174,13 @@ impl Stack {
                 }
                 self.ingest_tcp(now, packet, seg, out)
             }
-            UDP => {
-                let datagram = Datagram::read(packet, meta)?;
-                self.ingest_udp(now, &datagram, meta, out)
-            }
+            UDP => match Burst::read(packet, meta) {
+                Some(burst) => self.ingest_burst(now, &burst),
+                None => {
+                    let datagram = Datagram::read(packet, meta)?;
+                    self.ingest_udp(now, &datagram, meta, out)
+                }
+            },
             ICMP4 if packet.dst.is_ipv4() => self.ingest_icmp(now, packet, out),
             ICMP6 if packet.dst.is_ipv6() => self.ingest_icmp(now, packet, out),
             _ if packet.dst.is_ipv4() => {
@@ -313,6 +329,46 @@ impl Stack {
                 return Err(DropReason::BadDestination);
             }
         };
+        let bind = self.bind_of(now, app, to)?;
+        self.note_sent(bind, to, peer, |bind| bind.latest.push(Sent::read(packet, to, meta)));
+        let marks = packet.marks.after_a_hop();
+        self.tell(Event::Datagram { bind, peer, marks, bytes: bytes.to_vec() });
+        Ok(())
+    }
+
+    /// Whether the datagrams of a super-packet all pass on, so that none of them needs its own
+    /// headers.
+    fn passes_whole(&self, burst: &Burst<'_>) -> bool {
+        burst.packet.marks.ttl > 1
+            && matches!(self.plan.classify(burst.to), Target::Remote(_) | Target::Host(_))
+    }
+
+    fn ingest_burst(&mut self, now: Instant, burst: &Burst<'_>) -> Taken {
+        self.may_emit()?;
+        let &Burst { ref packet, app, to, size, bytes } = burst;
+        let (Target::Remote(peer) | Target::Host(peer)) = self.plan.classify(to) else {
+            return Err(DropReason::BadDestination);
+        };
+        let bind = self.bind_of(now, app, to)?;
+        self.note_sent(bind, to, peer, |bind| {
+            let parts = burst.parts();
+            let forgotten = parts.len().saturating_sub(LATEST);
+            for (place, payload) in parts.enumerate().skip(forgotten) {
+                bind.latest.push(Sent::read_part(packet, to, place, payload));
+            }
+        });
+        let marks = packet.marks.after_a_hop();
+        self.tell(Event::Datagrams { bind, peer, marks, size, bytes: bytes.to_vec() });
+        Ok(())
+    }
+
+    /// The bind of a datagram, created if there is none. It may take another one's place.
+    fn bind_of(
+        &mut self,
+        now: Instant,
+        app: SocketAddr,
+        to: SocketAddr,
+    ) -> Result<BindId, DropReason> {
         while let Some(bind) = self.binds.evict(app, to, self.owners.as_mut()) {
             self.stats.binds_evicted += 1;
             self.tell(Event::Unbind { bind });
@@ -323,16 +379,23 @@ impl Stack {
             self.stats.binds_total += 1;
             self.tell(Event::Bind { bind: used.bind, app });
         }
-        if let Some(bind) = self.binds.get_mut(used.bind) {
-            bind.latest.push(Sent::read(packet, to, meta));
-            bind.contacts.insert(peer.ip());
-            if peer.ip().is_loopback() {
-                bind.remember_alias(to.port(), to.ip());
-            }
+        Ok(used.bind)
+    }
+
+    /// Remembers what a bind has sent, and to whom.
+    fn note_sent(
+        &mut self,
+        bind: BindId,
+        to: SocketAddr,
+        peer: SocketAddr,
+        note: impl FnOnce(&mut Bind),
+    ) {
+        let Some(bind) = self.binds.get_mut(bind) else { return };
+        note(bind);
+        bind.contacts.insert(peer.ip());
+        if peer.ip().is_loopback() {
+            bind.remember_alias(to.port(), to.ip());
         }
-        let marks = packet.marks.after_a_hop();
-        self.tell(Event::Datagram { bind: used.bind, peer, marks, bytes: bytes.to_vec() });
-        Ok(())
     }
 
     fn ingest_icmp(&mut self, now: Instant, packet: &Packet<'_>, out: &mut dyn Transmit) -> Taken {

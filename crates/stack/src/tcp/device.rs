@@ -57,7 +57,7 @@ pub(crate) struct Port<'a> {
 pub(crate) fn device_mtu(offload: Offload, mtu: usize) -> usize {
     match offload {
         Offload::None => mtu,
-        Offload::Vnet => 65_535,
+        Offload::Vnet | Offload::Datagrams => 65_535,
     }
 }
 
@@ -161,7 +161,7 @@ impl TxToken for Tx<'_> {
             window: be16(frame, tcp_at + 14),
         });
         let mut meta = TxMeta::default();
-        if self.offload == Offload::Vnet {
+        if self.offload != Offload::None {
             let (src, dst) = addresses(&frame[ETHERNET..]);
             let sum = !transport_sum(src, dst, TCP, frame.len() - tcp_at).ones_complement();
             frame[tcp_at + 16..tcp_at + 18].copy_from_slice(&sum.to_ne_bytes());

@@ -434,7 +434,7 @@ impl Tcp {
         if let Some(repaired) = syn::repaired(header) {
             header.copy_from_slice(&repaired);
         }
-        if offload == Offload::Vnet {
+        if offload != Offload::None {
             syn::set_mss(header, OFFLOAD_MSS);
         }
         let mut flow = Box::new(Flow::new(

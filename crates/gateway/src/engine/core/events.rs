@@ -35,17 +35,11 @@ impl<D: Device> Core<D> {
             Event::Flow { flow, changes } => self.flows.change(&self.stack, lanes, flow, changes),
             Event::Bind { bind, app } => self.bind(lanes, bind, app),
             Event::Datagram { bind, peer, marks, bytes } => {
-                // Without a lane there is nothing to remember for it either.
-                let Some(lane) = self.binds.lane(bind) else { return };
-                let Some(real) = self.way_out.datagram_to(bind, peer) else {
-                    self.counts.drops.stand_ins += 1;
-                    let tap = &mut self.tap;
-                    return self.stack.deliver_peer_error(now, bind, peer, via::NOWHERE, tap);
-                };
-                if let Some(session) = lanes[lane].ready() {
-                    let bind = wire::BindId(bind.0);
-                    session.send(&Frame::Datagram { bind, peer: real, marks, bytes: &bytes });
-                }
+                self.send_datagrams(now, lanes, bind, (peer, marks), std::iter::once(&bytes[..]));
+            }
+            Event::Datagrams { bind, peer, marks, size, bytes } => {
+                let parts = bytes.chunks(size.get().into());
+                self.send_datagrams(now, lanes, bind, (peer, marks), parts);
             }
             Event::Unbind { bind } => {
                 self.way_out.unbound(bind);
@@ -122,6 +116,31 @@ impl<D: Device> Core<D> {
                 let (bind, family) = (wire::BindId(bind.0), Family::of(app.ip()));
                 session.send(&Frame::Bind { bind, family });
             }
+        }
+    }
+
+    fn send_datagrams<'a>(
+        &mut self,
+        now: Instant,
+        lanes: &mut [Lane],
+        bind: BindId,
+        (peer, marks): (SocketAddr, stack::Marks),
+        parts: impl Iterator<Item = &'a [u8]>,
+    ) {
+        // Without a lane there is nothing to remember for it either.
+        let Some(lane) = self.binds.lane(bind) else { return };
+        let Some(real) = self.way_out.datagram_to(bind, peer) else {
+            for _ in parts {
+                self.counts.drops.stand_ins += 1;
+                let tap = &mut self.tap;
+                self.stack.deliver_peer_error(now, bind, peer, via::NOWHERE, tap);
+            }
+            return;
+        };
+        let Some(session) = lanes[lane].ready() else { return };
+        let bind = wire::BindId(bind.0);
+        for bytes in parts {
+            session.send(&Frame::Datagram { bind, peer: real, marks, bytes });
         }
     }
 

@@ -138,7 +138,7 @@ impl<D: Device> Engine<D> {
             name: self.core.tap.name().to_owned(),
             mtu: self.mtu,
             way_mtu: self.network_state.way_mtu,
-            offload: self.core.tap.offload() == Offload::Vnet,
+            offload: self.core.tap.offload() != Offload::None,
             ipv4: Addresses4 {
                 gateway: plan.gateway(),
                 vm: plan.vm(),

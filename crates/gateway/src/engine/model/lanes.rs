@@ -66,7 +66,7 @@ fn the_tap_is_read_by_turns_of_so_many_frames_and_bytes() {
     // Frames of no protocol, which the stack drops.
     let mut read = |count: usize, bytes: usize| {
         let core = &mut world.gateway.engine.core;
-        *core.tap() = Nic::new(Offload::Vnet);
+        *core.tap() = Nic::new(Offload::Datagrams);
         (0..count).for_each(|_| core.tap().put(vec![0; bytes]));
         core.read_tap(&mut Context::from_waker(Waker::noop()), world.gateway.now).unwrap();
         count - core.tap().unread()

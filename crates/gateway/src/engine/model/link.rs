@@ -15,6 +15,9 @@ pub(super) fn kernel(frame: &[u8], meta: TxMeta) -> Vec<Vec<u8>> {
     let packet = &frame[ETHERNET..];
     let Some(partial) = meta.checksum else { return vec![packet.to_vec()] };
     let at = usize::from(partial.start) - ETHERNET;
+    if partial.offset == 6 {
+        return datagrams(packet, at, meta);
+    }
     let head = at + 4 * usize::from(packet[at + 12] >> 4);
     let size = meta.gso.map_or(usize::MAX, |gso| usize::from(gso.size));
     let payload = &packet[head..];
@@ -49,6 +52,38 @@ pub(super) fn kernel(frame: &[u8], meta: TxMeta) -> Vec<Vec<u8>> {
         packet
     };
     (0..count).map(segment).collect()
+}
+
+/// The packets of a super-packet of UDP, whose header is at `at`.
+fn datagrams(packet: &[u8], at: usize, meta: TxMeta) -> Vec<Vec<u8>> {
+    let (headers, bytes) = packet.split_at(at + 8);
+    let size = meta.gso.map_or(bytes.len(), |gso| usize::from(gso.size));
+    let (first, rest) = bytes.split_at(size);
+    let datagram = |(number, part): (u16, &[u8])| {
+        let mut packet = [headers, part].concat();
+        let length = |n: usize| u16::try_from(n).unwrap().to_be_bytes();
+        let message = length(packet.len() - at);
+        if at == 40 {
+            packet[4..6].copy_from_slice(&message);
+        } else {
+            let whole = length(packet.len());
+            packet[2..4].copy_from_slice(&whole);
+            let id = two(&packet, 4).wrapping_add(number).to_be_bytes();
+            packet[4..6].copy_from_slice(&id);
+            packet[10..12].fill(0);
+            let sum = checksum(&[&packet[..20]]).to_be_bytes();
+            packet[10..12].copy_from_slice(&sum);
+        }
+        packet[at + 4..at + 6].copy_from_slice(&message);
+        packet[at + 6..at + 8].fill(0);
+        let addresses = if at == 40 { 8..40 } else { 12..20 };
+        let sum = checksum(&[&packet[addresses], &[0, 17], &message, &packet[at..]]);
+        let sum = if sum == 0 { 0xffff } else { sum };
+        packet[at + 6..at + 8].copy_from_slice(&sum.to_be_bytes());
+        packet
+    };
+    let parts = std::iter::once(first).chain(rest.chunks(size.max(1)));
+    (0u16..).zip(parts).map(datagram).collect()
 }
 
 /// Shows a segment for `UNDERPASS_MODEL_TRACE`.

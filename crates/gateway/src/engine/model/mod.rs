@@ -111,7 +111,7 @@ impl World {
         let setting = program.setting;
         let setup = Setup {
             mtu: setting.mtu,
-            offload: if setting.offload { Offload::Vnet } else { Offload::None },
+            offload: if setting.offload { Offload::Datagrams } else { Offload::None },
             lanes: setting.lanes,
             seed: program.seed,
             ..Setup::default()

@@ -49,7 +49,7 @@ impl Nic {
 impl Transmit for Nic {
     fn transmit(&mut self, frame: &[u8], meta: TxMeta) {
         assert!(
-            self.offload == Offload::Vnet || meta == TxMeta::default(),
+            self.offload != Offload::None || meta == TxMeta::default(),
             "work for a kernel that does none"
         );
         assert_eq!((&frame[..6], &frame[6..12]), (&VM_MAC[..], &GATEWAY_MAC[..]));
