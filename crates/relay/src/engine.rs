@@ -639,7 +639,7 @@ fn open_bind(session: &mut Session, binds: &mut Binds, bind: BindId, family: Fam
 }
 
 fn takes_datagrams(session: &Session) -> bool {
-    session.takes_datagrams() && !session.is_congested()
+    session.takes_bursts() && !session.is_congested()
 }
 
 fn tell(session: &mut Session, event: &udp::Event<'_>) {

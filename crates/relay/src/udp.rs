@@ -49,14 +49,25 @@ pub(crate) enum Incoming {
     Nothing,
 }
 
-/// A datagram that came in; its bytes are in the caller's buffer.
+/// A datagram that came in, or several from one sender that came together. The bytes are in the
+/// caller's buffer.
 pub(crate) struct Received {
     /// The sender.
     pub(crate) peer: SocketAddr,
     /// The marks on arrival.
     pub(crate) marks: Marks,
-    /// Bytes of the buffer that it fills.
+    /// Bytes of the buffer that they fill.
     pub(crate) length: usize,
+    /// Bytes of each datagram except the last, which may be shorter.
+    pub(crate) segment: usize,
+}
+
+impl Received {
+    /// The datagrams in the caller's buffer.
+    fn datagrams<'a>(&self, buffer: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let (first, rest) = buffer[..self.length].split_at(self.segment.min(self.length));
+        std::iter::once(first).chain(rest.chunks(self.segment.max(1)))
+    }
 }
 
 /// All UDP sockets of the relay.
@@ -232,24 +243,29 @@ fn receive_turn(
     buffer: &mut [u8],
     tell: &mut impl FnMut(Event<'_>) -> Go,
 ) -> Turn {
-    let (mut turn, mut only_errors) = (0, true);
+    let (mut turn, mut only_errors, mut go) = (0, true, Go::On);
     while turn < UDP_TURN {
         turn += OVERHEAD;
-        let event = match socket.receive(buffer) {
-            Ok(Incoming::Datagram(Received { peer, marks, length })) => {
-                turn += length;
-                Event::Datagram { bind, peer, marks, bytes: &buffer[..length] }
+        match socket.receive(buffer) {
+            Ok(Incoming::Datagram(received)) => {
+                turn += received.length;
+                let Received { peer, marks, .. } = received;
+                let events = received.datagrams(buffer).map(|bytes| Event::Datagram {
+                    bind,
+                    peer,
+                    marks,
+                    bytes,
+                });
+                // There is room for all that one call receives.
+                go = events.map(&mut *tell).fold(Go::On, |_, go| go);
             }
-            Ok(Incoming::Lost { peer, fault }) => Event::Error { bind, peer, fault },
+            Ok(Incoming::Lost { peer, fault }) => go = tell(Event::Error { bind, peer, fault }),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Drained,
-            Ok(Incoming::Nothing) => {
-                only_errors = false;
-                continue;
-            }
+            Ok(Incoming::Nothing) => {}
             Err(_) => continue,
-        };
+        }
         only_errors = false;
-        if tell(event) == Go::Stop {
+        if go == Go::Stop {
             return Turn::Stopped;
         }
     }
@@ -294,6 +310,60 @@ mod tests {
         assert_eq!(binds.flush(), None);
         let mut buffer = vec![0; LARGEST];
         assert_eq!(sizes.map(|_| there.recv(&mut buffer).unwrap()), sizes);
+    }
+
+    #[tokio::test]
+    async fn datagrams_that_come_together_are_reported_apart() {
+        let mut binds = Binds::new();
+        let mut port = |id| {
+            binds.bind(BindId(id), Family::V4).unwrap();
+            binds.sockets[&BindId(id)].socket.local_addr().port()
+        };
+        let (from, to) = (port(1), port(2));
+        let peer = SocketAddr::from(([127, 0, 0, 1], to));
+        let sent: Vec<Vec<u8>> =
+            (0..30).map(|n| vec![n; if n % 10 == 9 { 7 } else { 1000 }]).collect();
+        let marks = Marks { traffic_class: 2, ..Marks::of_ttl(33) };
+        for bytes in &sent {
+            assert_eq!(binds.send(BindId(1), peer, marks, bytes), None);
+        }
+        assert_eq!(binds.flush(), None);
+        let mut got = Vec::new();
+        let receive = std::future::poll_fn(|cx| {
+            binds.poll_awake(cx);
+            binds.receive(|event| {
+                let Event::Datagram { bind, peer, marks, bytes } = event else {
+                    panic!("{event:?}")
+                };
+                assert_eq!((bind, peer.port()), (BindId(2), from));
+                if cfg!(target_os = "linux") {
+                    assert_eq!((marks.ttl, marks.traffic_class), (33, 2));
+                }
+                got.push(bytes.to_vec());
+                // What came together is not lost for want of room.
+                Go::Stop
+            });
+            if binds.has_more() {
+                cx.waker().wake_by_ref();
+            }
+            if got.len() < sent.len() { Poll::Pending } else { Poll::Ready(()) }
+        });
+        tokio::time::timeout(std::time::Duration::from_secs(10), receive).await.unwrap();
+        assert_eq!(got, sent);
+    }
+
+    #[test]
+    fn what_came_together_is_cut_where_its_datagrams_end() {
+        let cut = |length: usize, segment: usize| -> Vec<usize> {
+            let received =
+                Received { peer: ([127, 0, 0, 1], 1).into(), marks: MARKS, length, segment };
+            received.datagrams(&[0; 5000]).map(<[u8]>::len).collect()
+        };
+        assert_eq!(cut(5000, 1200), [1200, 1200, 1200, 1200, 200]);
+        assert_eq!(cut(2400, 1200), [1200, 1200]);
+        for (length, segment) in [(0, 0), (0, 9), (9, 9), (9, 10)] {
+            assert_eq!(cut(length, segment), [length]);
+        }
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! pulled from their [`Source`] at the moment when they can be sent, so the waiting bytes are
 //! bounded by construction. It knows no clock (time is an argument) and no I/O.
 
+mod bursts;
 mod direction;
 mod moves;
 mod violation;

@@ -43,6 +43,10 @@ impl Socket {
         report_all(&socket, family)?;
         // The host may allow less. With less, more of a burst is lost.
         let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(UDP_BUFFER);
+        // Datagrams that came together are received together (Linux 5.0 and newer).
+        if let Err(error) = setsockopt(&socket, sockopt::UdpGroSegment, &true) {
+            tracing::debug!(%error, "each datagram is received by itself");
+        }
         socket.set_nonblocking(true)?;
         Ok(Self(UdpSocket::from_std(socket)?, Discovery::default()))
     }
@@ -289,8 +293,8 @@ fn send_by(
     send().or_else(|_| send())
 }
 
-/// Takes one datagram off the socket. `None` if the sender's address is of a kind that no IP socket
-/// has.
+/// Takes one datagram off the socket, or several that came together. `None` if the sender's address
+/// is of a kind that no IP socket has.
 pub(crate) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<Option<Received>> {
     let mut space = nix::cmsg_space!(i32, i32, i32);
     let mut parts = [IoSliceMut::new(buffer)];
@@ -300,15 +304,23 @@ pub(crate) fn receive(socket: &impl AsRawFd, buffer: &mut [u8]) -> nix::Result<O
         Some(&mut space),
         MsgFlags::empty(),
     )?;
-    let mut marks = Marks::of_ttl(USUAL_TTL);
-    message.cmsgs()?.for_each(|control| note(&mut marks, &control));
+    let (mut marks, length) = (Marks::of_ttl(USUAL_TTL), message.bytes);
+    let mut segment = length;
+    for control in message.cmsgs()? {
+        note(&mut marks, &mut segment, &control);
+    }
     let peer = message.address.as_ref().and_then(socket_address);
-    Ok(peer.map(|peer| Received { peer, marks, length: message.bytes }))
+    Ok(peer.map(|peer| Received { peer, marks, length, segment }))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "other control messages were not requested")]
-fn note(marks: &mut Marks, control: &ControlMessageOwned) {
+fn note(marks: &mut Marks, segment: &mut usize, control: &ControlMessageOwned) {
     match control {
+        // The kernel joins only datagrams with the same marks (`inet_gro_receive` in
+        // net/ipv4/af_inet.c, `ipv6_gro_receive` in net/ipv6/ip6_offload.c).
+        ControlMessageOwned::UdpGroSegments(size) => {
+            *segment = usize::try_from(*size).unwrap_or(*segment);
+        }
         ControlMessageOwned::Ipv4Ttl(hops) | ControlMessageOwned::Ipv6HopLimit(hops) => {
             marks.ttl = u8::try_from(*hops).unwrap_or(USUAL_TTL);
         }
@@ -404,6 +416,18 @@ mod tests {
             ee_info: 1400,
             ee_data: 0,
         }
+    }
+
+    #[tokio::test]
+    async fn datagrams_that_leave_together_are_received_together() {
+        let (from, to) = (Socket::open(Family::V4).unwrap(), Socket::open(Family::V4).unwrap());
+        let peer = SocketAddr::from(([127, 0, 0, 1], to.local_addr().port()));
+        from.send_segments(peer, Marks::of_ttl(64), &[7; 5000], 1200).unwrap();
+        to.ready().await.unwrap();
+        let Ok(Incoming::Datagram(received)) = to.receive(&mut [0; 65_536]) else {
+            panic!("no datagram")
+        };
+        assert_eq!((received.length, received.segment), (5000, 1200));
     }
 
     #[test]

@@ -213,7 +213,7 @@ fn receive_reply(
     socket: &UdpSocket,
     buffer: &mut [u8],
 ) -> nix::Result<Option<Heard>> {
-    let Some(Received { peer, marks, length }) = datagrams::receive(socket, buffer)? else {
+    let Some(Received { peer, marks, length, .. }) = datagrams::receive(socket, buffer)? else {
         return Ok(None);
     };
     Ok(parse(&buffer[..length], reply_type(family)).map(|(sequence, payload)| {
