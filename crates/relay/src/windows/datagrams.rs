@@ -20,6 +20,9 @@ use wire::{Fault, FaultKind, Fragments, Marks};
 /// Assumed if Windows does not report the time to live of a received datagram.
 const USUAL_TTL: u8 = 64;
 
+/// The least MTU of a path, in bytes (RFC 8200 section 5).
+const LEAST_MTU: usize = 1280;
+
 /// A UDP socket on its own port, for every peer.
 pub(crate) struct Socket {
     socket: UdpSocket,
@@ -92,6 +95,7 @@ impl Socket {
                     ..Marks::of_ttl(message.ttl.unwrap_or(USUAL_TTL))
                 },
                 length: message.length,
+                segment: message.length,
             })),
             // WSAECONNRESET, WSAENETRESET: an ICMP error, if switching them off had no effect.
             // WSAEMSGSIZE: larger than any datagram.
@@ -107,6 +111,27 @@ impl Socket {
     /// # Errors
     /// The host's own error about the path.
     pub(crate) fn send(&self, peer: SocketAddr, marks: Marks, bytes: &[u8]) -> Result<(), Fault> {
+        self.prepare(peer, marks);
+        // Windows leaves the DSCP to policies and to qWAVE.
+        let sent = match (self.ecn, marks.traffic_class & 3) {
+            (Ecn::Unknown, _) | (Ecn::Carried, 0) => {
+                SockRef::from(&self.socket).send_to(bytes, &peer.into()).map(drop)
+            }
+            (Ecn::Carried, ecn) => {
+                sockets::send_with(&self.socket, peer, &[sockets::ecn(peer, ecn)], bytes)
+            }
+        };
+        match sent {
+            Ok(()) => Ok(()),
+            Err(error) => error
+                .raw_os_error()
+                .and_then(|code| refusal(code, (peer.ip(), bytes.len()), marks))
+                .map_or(Ok(()), Err),
+        }
+    }
+
+    /// Sets the marks that are the socket's own.
+    fn prepare(&self, peer: SocketAddr, marks: Marks) {
         let (socket, ttl) = (SockRef::from(&self.socket), marks.ttl);
         self.set_fragments(Family::of(peer.ip()), marks.fragments);
         if self.ttl.swap(ttl, Ordering::Relaxed) != ttl {
@@ -119,18 +144,6 @@ impl Socket {
             if let Err(error) = set {
                 tracing::debug!(%error, ttl, "the time to live cannot be set");
             }
-        }
-        // Windows leaves the DSCP to policies and to qWAVE.
-        let sent = match (self.ecn, marks.traffic_class & 3) {
-            (Ecn::Unknown, _) | (Ecn::Carried, 0) => socket.send_to(bytes, &peer.into()).map(drop),
-            (Ecn::Carried, ecn) => sockets::send_with_ecn(&self.socket, peer, ecn, bytes),
-        };
-        match sent {
-            Ok(()) => Ok(()),
-            Err(error) => error
-                .raw_os_error()
-                .and_then(|code| refusal(code, (peer.ip(), bytes.len()), marks))
-                .map_or(Ok(()), Err),
         }
     }
 
@@ -146,18 +159,33 @@ impl Socket {
         }
     }
 
-    /// Windows sends each datagram alone.
+    /// Sends `bytes` as datagrams of `segment` bytes each (the last may be shorter) in one call, if
+    /// they are so small that no path needs to fragment them.
     ///
     /// # Errors
-    /// Always.
+    /// No datagram was sent: this Windows does not support it, or a single datagram would fail as
+    /// well.
     pub(crate) fn send_segments(
         &self,
-        _: SocketAddr,
-        _: Marks,
-        _: &[u8],
-        _: u16,
+        peer: SocketAddr,
+        marks: Marks,
+        bytes: &[u8],
+        segment: u16,
     ) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+        if packet_size(peer.ip(), segment.into()) > LEAST_MTU || !sockets::takes_segments() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.prepare(peer, marks);
+        let segments = sockets::segments(segment);
+        match (self.ecn, marks.traffic_class & 3) {
+            (Ecn::Unknown, _) | (Ecn::Carried, 0) => {
+                sockets::send_with(&self.socket, peer, &[segments], bytes)
+            }
+            (Ecn::Carried, ecn) => {
+                let ecn = sockets::ecn(peer, ecn);
+                sockets::send_with(&self.socket, peer, &[segments, ecn], bytes)
+            }
+        }
     }
 
     #[cfg(test)]

@@ -8,13 +8,15 @@ use std::mem::{size_of, size_of_val};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::windows::io::AsRawSocket;
 use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
 use windows_sys::Win32::Networking::WinSock::{
     AF_INET6, CMSGHDR, IP_DONTFRAGMENT, IP_ECN, IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO,
     IP_PMTUDISC_DONT, IP_PMTUDISC_NOT_SET, IP_RECVECN, IP_RECVTTL, IP_TTL, IPPROTO_IP,
-    IPPROTO_IPV6, IPV6_DONTFRAG, IPV6_ECN, IPV6_HOPLIMIT, IPV6_MTU, IPV6_MTU_DISCOVER,
+    IPPROTO_IPV6, IPPROTO_UDP, IPV6_DONTFRAG, IPV6_ECN, IPV6_HOPLIMIT, IPV6_MTU, IPV6_MTU_DISCOVER,
     IPV6_RECVECN, LPFN_WSARECVMSG, SIO_ADDRESS_LIST_CHANGE, SIO_GET_EXTENSION_FUNCTION_POINTER,
-    SIO_UDP_CONNRESET, SIO_UDP_NETRESET, SOCKADDR, SOCKADDR_IN6, SOCKADDR_STORAGE, SOCKET, WSABUF,
-    WSAGetLastError, WSAID_WSARECVMSG, WSAIoctl, WSAMSG, WSASendMsg, getsockopt, setsockopt,
+    SIO_UDP_CONNRESET, SIO_UDP_NETRESET, SOCKADDR, SOCKADDR_IN6, SOCKADDR_STORAGE, SOCKET,
+    UDP_SEND_MSG_SIZE, WSABUF, WSAGetLastError, WSAID_WSARECVMSG, WSAIoctl, WSAMSG, WSASendMsg,
+    getsockopt, setsockopt,
 };
 use wire::Fragments;
 use wire::frame::Family;
@@ -83,21 +85,50 @@ pub(crate) fn report_ecn(socket: &impl AsRawSocket, family: Family) -> io::Resul
     }
 }
 
-/// Sends a datagram with an ECN codepoint (RFC 3168 section 5) on a non-blocking socket.
+/// A control message of four bytes of data.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ControlMessage {
+    level: i32,
+    kind: i32,
+    data: i32,
+}
+
+/// The ECN codepoint of a datagram (RFC 3168 section 5).
+pub(crate) fn ecn(peer: SocketAddr, ecn: u8) -> ControlMessage {
+    let (level, kind) =
+        if peer.is_ipv4() { (IPPROTO_IP, IP_ECN) } else { (IPPROTO_IPV6, IPV6_ECN) };
+    ControlMessage { level, kind, data: ecn.into() }
+}
+
+/// Bytes of each datagram that a send makes of its bytes; the last may be shorter (Microsoft,
+/// "IPPROTO_UDP socket options", UDP_SEND_MSG_SIZE: as a control message for one send).
+pub(crate) fn segments(size: u16) -> ControlMessage {
+    ControlMessage { level: IPPROTO_UDP, kind: UDP_SEND_MSG_SIZE, data: size.into() }
+}
+
+/// Whether this Windows makes several datagrams of one send (Windows 10 version 2004 and newer).
+/// An older one would ignore the control message, and send one datagram.
+pub(crate) fn takes_segments() -> bool {
+    static TAKES: OnceLock<bool> = OnceLock::new();
+    *TAKES.get_or_init(|| {
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0));
+        socket.is_ok_and(|socket| set_option(&socket, IPPROTO_UDP, UDP_SEND_MSG_SIZE, 1200).is_ok())
+    })
+}
+
+/// Sends bytes with control messages, at most two, on a non-blocking socket.
 ///
 /// # Errors
 /// Windows' error.
-pub(crate) fn send_with_ecn(
+pub(crate) fn send_with(
     socket: &impl AsRawSocket,
     peer: SocketAddr,
-    ecn: u8,
+    messages: &[ControlMessage],
     bytes: &[u8],
 ) -> io::Result<()> {
-    let (level, kind) =
-        if peer.is_ipv4() { (IPPROTO_IP, IP_ECN) } else { (IPPROTO_IPV6, IPV6_ECN) };
     let address = socket2::SockAddr::from(peer);
     let mut control = Control([0; 64]);
-    let length = put_control(&mut control, level, kind, ecn.into());
+    let length = put_controls(&mut control, messages);
     let mut buffers = [WSABUF {
         len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
         buf: bytes.as_ptr().cast_mut(),
@@ -118,15 +149,21 @@ pub(crate) fn send_with_ecn(
     if failed == 0 { Ok(()) } else { Err(last_error()) }
 }
 
-/// Writes one control message of four bytes of data; returns its size.
-fn put_control(control: &mut Control, level: i32, kind: i32, data: i32) -> u32 {
+/// Writes control messages, as many as there is room for; returns their size.
+fn put_controls(control: &mut Control, messages: &[ControlMessage]) -> u32 {
     const HEADER: usize = size_of::<CMSGHDR>();
-    let length = (HEADER + 4).to_ne_bytes();
-    control.0[..length.len()].copy_from_slice(&length);
-    for (at, word) in [(length.len(), level), (length.len() + 4, kind), (HEADER, data)] {
-        control.0[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+    let size = (HEADER + 4).next_multiple_of(align_of::<CMSGHDR>());
+    let mut filled = 0;
+    for (place, message) in control.0.chunks_exact_mut(size).zip(messages) {
+        let length = (HEADER + 4).to_ne_bytes();
+        place[..length.len()].copy_from_slice(&length);
+        let ControlMessage { level, kind, data } = *message;
+        for (at, word) in [(length.len(), level), (length.len() + 4, kind), (HEADER, data)] {
+            place[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+        }
+        filled += size as u32;
     }
-    (HEADER + 4).next_multiple_of(align_of::<CMSGHDR>()) as u32
+    filled
 }
 
 fn set_option(socket: &impl AsRawSocket, level: i32, option: i32, value: i32) -> io::Result<()> {
@@ -328,7 +365,7 @@ mod tests {
 
     fn message(level: i32, kind: i32, data: i32) -> Vec<u8> {
         let mut control = Control([0; 64]);
-        let length = put_control(&mut control, level, kind, data);
+        let length = put_controls(&mut control, &[ControlMessage { level, kind, data }]);
         control.0[..length as usize].to_vec()
     }
 
@@ -348,6 +385,16 @@ mod tests {
             words.extend(word.to_ne_bytes());
         }
         assert_eq!(message(IPPROTO_IP, IP_TTL, 57), words);
+    }
+
+    #[test]
+    fn two_messages_follow_each_other() {
+        let mut control = Control([0; 64]);
+        let peer = ([192, 0, 2, 1], 1).into();
+        let length = put_controls(&mut control, &[segments(1200), ecn(peer, 2)]);
+        let expected =
+            [message(IPPROTO_UDP, UDP_SEND_MSG_SIZE, 1200), message(IPPROTO_IP, IP_ECN, 2)];
+        assert_eq!(control.0[..length as usize], expected.concat());
     }
 
     #[test]
