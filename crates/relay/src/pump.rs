@@ -21,7 +21,7 @@ const INBOX: usize = 1024 * 1024;
 
 /// Bytes that wait for the writing thread, besides as many that it is writing. Later bytes, such as
 /// a ping, wait for them.
-const OUTBOX: usize = 64 * 1024;
+const OUTBOX: usize = 256 * 1024;
 
 struct Buffer {
     bytes: VecDeque<u8>,
@@ -29,6 +29,8 @@ struct Buffer {
     end: Option<Result<(), io::ErrorKind>>,
     /// The engine, while it waits.
     engine: Option<Waker>,
+    /// Whether the thread waits. One that is awake needs no system call to wake it.
+    thread_waits: bool,
 }
 
 struct Shared {
@@ -39,7 +41,8 @@ struct Shared {
 
 impl Shared {
     fn new() -> Arc<Self> {
-        let buffer = Buffer { bytes: VecDeque::new(), end: None, engine: None };
+        let buffer =
+            Buffer { bytes: VecDeque::new(), end: None, engine: None, thread_waits: false };
         Arc::new(Self { buffer: Mutex::new(buffer), changed: Condvar::new() })
     }
 
@@ -47,9 +50,24 @@ impl Shared {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits while `holds`.
-    fn wait(&self, holds: impl FnMut(&mut Buffer) -> bool) -> MutexGuard<'_, Buffer> {
-        self.changed.wait_while(self.lock(), holds).unwrap_or_else(PoisonError::into_inner)
+    /// The thread waits while `holds`.
+    fn wait(&self, holds: impl Fn(&Buffer) -> bool) -> MutexGuard<'_, Buffer> {
+        let mut buffer = self.lock();
+        while holds(&buffer) {
+            buffer.thread_waits = true;
+            buffer = self.changed.wait(buffer).unwrap_or_else(PoisonError::into_inner);
+        }
+        buffer.thread_waits = false;
+        buffer
+    }
+
+    /// Wakes the thread, if it waits.
+    fn wake_thread(&self, mut buffer: MutexGuard<'_, Buffer>) {
+        let waits = std::mem::take(&mut buffer.thread_waits);
+        drop(buffer);
+        if waits {
+            self.changed.notify_one();
+        }
     }
 
     fn end(&self, end: Result<(), io::ErrorKind>) {
@@ -58,7 +76,7 @@ impl Shared {
         if let Some(engine) = buffer.engine.take() {
             engine.wake();
         }
-        self.changed.notify_one();
+        self.wake_thread(buffer);
     }
 }
 
@@ -87,7 +105,10 @@ pub(crate) fn read(mut source: impl Read + Send + 'static) -> io::Result<Input> 
                         return;
                     }
                     buffer.bytes.extend(&piece[..n]);
-                    if let Some(engine) = buffer.engine.take() {
+                    let engine = buffer.engine.take();
+                    // The engine needs the lock as soon as it is awake.
+                    drop(buffer);
+                    if let Some(engine) = engine {
                         engine.wake();
                     }
                 }
@@ -115,10 +136,11 @@ pub(crate) fn write(mut sink: impl Write + Send + 'static) -> io::Result<Output>
                 return;
             }
             std::mem::swap(&mut buffer.bytes, &mut piece);
-            if let Some(engine) = buffer.engine.take() {
+            let engine = buffer.engine.take();
+            drop(buffer);
+            if let Some(engine) = engine {
                 engine.wake();
             }
-            drop(buffer);
             if let Err(error) = sink.write_all(piece.make_contiguous()).and_then(|()| sink.flush())
             {
                 return ours.end(Err(error.kind()));
@@ -154,7 +176,7 @@ impl AsyncRead for Input {
         out.put_slice(&back[..second]);
         buffer.bytes.drain(..first + second);
         if was_full {
-            self.0.changed.notify_one();
+            self.0.wake_thread(buffer);
         }
         Poll::Ready(Ok(()))
     }
@@ -176,7 +198,7 @@ impl AsyncWrite for Output {
             return Poll::Pending;
         }
         buffer.bytes.extend(&bytes[..room]);
-        self.0.changed.notify_one();
+        self.0.wake_thread(buffer);
         Poll::Ready(Ok(room))
     }
 
