@@ -27,9 +27,7 @@ pub(crate) enum Peers {
 /// The absent subjects, by name, and why.
 pub(crate) fn absent(peers: Peers) -> BTreeMap<String, String> {
     let why = |subject: Subject| match peers {
-        Peers::None
-            if !matches!(subject, Subject::Wine | Subject::WinePipe | Subject::Wine64) =>
-        {
+        Peers::None if !matches!(subject, Subject::Wine | Subject::WinePipe | Subject::Wine64) => {
             Some("left out by --without-peers".to_owned())
         }
         Peers::All | Peers::None => missing(subject),

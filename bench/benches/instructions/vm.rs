@@ -89,7 +89,7 @@ impl Vm {
             seed: 7,
         };
         let meta = match offload {
-            Offload::Vnet => RxMeta::ChecksumTrusted,
+            Offload::Vnet | Offload::Datagrams => RxMeta::ChecksumTrusted,
             Offload::None => RxMeta::Unverified,
         };
         Self {
