@@ -92,17 +92,20 @@ def connect():
 wrong = connect()
 wrong.sendall(os.urandom(32))
 print('wrong', closed(wrong))
-many = [connect() for _ in range(200)]
-silent = connect()
-print('silent', closed(silent))
-print('many', all(closed(s) for s in many))
-slow, began = connect(), time.monotonic()
+slow, silent, began = connect(), connect(), time.monotonic()
 try:
-    while time.monotonic() - began < 6:
+    while time.monotonic() - began < 4:
         slow.sendall(b'x')
         time.sleep(0.3)
     print('slow', False)
 except OSError: print('slow', True)
+print('silent', closed(silent))
+def one_of_many():
+    # The queue of a listener is short.
+    try: return connect()
+    except OSError: return None
+many = [one_of_many() for _ in range(200)]
+print('many', all(closed(s) for s in many if s))
 ";
 
 /// Adds rules to the host's.
@@ -243,10 +246,11 @@ fn strangers_get_no_link_and_hold_up_nothing() {
     let inside = python(&lab, Place::Wsl, &connect, &[]);
     let is_closed = inside.stdout == "b''\n" || inside.stderr.contains("ConnectionResetError");
     assert!(is_closed, "{inside:?}");
-    let user = ["setpriv", "--reuid", "65534", "--clear-groups", "python3", "-c", STRANGERS];
+    let user =
+        ["setpriv", "--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", STRANGERS];
     let outside = lab.run(Place::Windows, &[&user[..], &[VM, &port]].concat()).unwrap();
     assert_eq!(
-        outside.stdout, "wrong True\nsilent True\nmany True\nslow True\n",
+        outside.stdout, "wrong True\nslow True\nsilent True\nmany True\n",
         "{}",
         outside.stderr
     );
