@@ -389,7 +389,8 @@ mod tests {
 
     #[test]
     fn a_file_may_say_everything_and_options_go_over_it() {
-        let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\nlink = 'tcp'\ntap = 't0'\nmtu = 1500\n\
+        let text = "relay = '/r'\nrelay-arg = ['a', 'b']\nlanes = 2\nlink = 'tcp'\n\
+                    tap = 't0'\nmtu = 1500\n\
                     subnet = '10.1.2.16/28'\nno-host-loopback = true\nhost-ports = [8080, 53]\n\
                     rebind-domain-ok = ['corp.test']\n\
                     udp-filtering = 'endpoint-independent'\nno-offload = true\n\

@@ -29,8 +29,8 @@ pub const STREAM_BYTES: usize = 1024 * 1024;
 /// Bytes that the kernel holds for a link to a relay, in each direction.
 pub const LINK_BYTES: usize = 1024 * 1024;
 
-/// The same for a Hyper-V socket: the most that its rings may have (`RINGBUFFER_HVS_MAX_SIZE` in the
-/// kernel's `net/vmw_vsock/hyperv_transport.c`).
+/// The same for a Hyper-V socket: the most that its rings may have (`RINGBUFFER_HVS_MAX_SIZE` in
+/// the kernel's `net/vmw_vsock/hyperv_transport.c`).
 pub const VSOCK_BYTES: usize = 256 * 1024;
 
 /// How long the gateway listens for a relay's link.

@@ -215,9 +215,12 @@ mod tests {
     #[test]
     fn the_documents_have_the_form_of_the_specification() {
         let (nonce, answer) = ("01".repeat(32), "02".repeat(32));
-        let text = format!(
-            r#"{{"nonce":"{nonce}","answer":"{answer}","offers":[{{"kind":"vsock","vm":"v","port":7}},{{"kind":"tcp","address":"192.0.2.1:443"}}]}}"#
-        );
+        let offered = [
+            r#"{"kind":"vsock","vm":"v","port":7}"#,
+            r#"{"kind":"tcp","address":"192.0.2.1:443"}"#,
+        ]
+        .join(",");
+        let text = format!(r#"{{"nonce":"{nonce}","answer":"{answer}","offers":[{offered}]}}"#);
         let offers = LinkOffers {
             nonce: Secret::new([1; 32]),
             answer: Secret::new([2; 32]),

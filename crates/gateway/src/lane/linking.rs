@@ -225,7 +225,10 @@ mod tests {
     #[test]
     fn a_report_of_a_hostile_relay_is_kept_within_bounds() {
         let now = crate::engine::now();
-        let failure = |text: &str| serde_json::json!({ "link": "tcp", "cause": "other", "text": text.repeat(60_000) });
+        let failure = |letter: &str| {
+            let text = letter.repeat(60_000);
+            serde_json::json!({ "link": "tcp", "cause": "other", "text": text })
+        };
         let many = serde_json::json!({ "failures": [failure("é"), failure("x"), failure("y")] });
         for json in [many.to_string(), "{".to_owned(), String::new()] {
             let mut linking = Linking::default();

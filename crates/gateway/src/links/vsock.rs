@@ -144,7 +144,8 @@ mod tests {
         };
         assert!(port > 0 && port != libc::VMADDR_PORT_ANY, "{port}");
         // Without the kernel's loopback for such sockets a connect would reach the host.
-        if !std::fs::read_to_string("/proc/modules").unwrap().contains("vsock_loopback ") {
+        if !std::fs::read_to_string("/proc/modules").unwrap_or_default().contains("vsock_loopback ")
+        {
             return;
         }
         let flags = SockFlag::SOCK_CLOEXEC;

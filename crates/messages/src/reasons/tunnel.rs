@@ -21,6 +21,8 @@ super::reasons! {
     "the relay program {1} cannot be started: {2}" => "无法启动中继程序 {1}：{2}";
     "the relay cannot be started: {1}" => "无法启动中继程序：{1}";
     "the relay program {1} could not be started: {2}" => "无法启动中继程序 {1}：{2}";
+    "a VM's id is a GUID, such as 12345678-90ab-cdef-1234-567890abcdef" =>
+        "虚拟机 ID 应为 GUID，例如 12345678-90ab-cdef-1234-567890abcdef";
     "Windows' folder for it is not known: {1}" => "无法得知它在 Windows 上的文件夹：{1}";
     "{1} cannot be copied to {2}: {3}" => "无法把 {1} 复制到 {2}：{3}";
     "what is read there is not what was written" => "读到的内容与写入的不同";
