@@ -380,7 +380,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Engine<R, W> {
                     return Err(Violation::AfterMoved.into());
                 }
                 self.input.leave_stdin();
-                return Ok(());
+                continue;
             }
             let (session, sockets, binds) = (&mut self.session, &mut self.sockets, &mut self.binds);
             if !self.run.continues(&event) {
