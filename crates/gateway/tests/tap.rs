@@ -112,7 +112,8 @@ fn the_kernel_completes_checksums_and_cuts_and_gives_super_packets() {
     let Some(lab) = lab::lab_or_skip() else { return };
     in_vm(&lab, async || {
         let mut tap = open(&lab, OffloadWish::Auto);
-        assert_eq!(tap.offload(), Offload::Vnet);
+        // A kernel before 6.2 cuts no datagrams.
+        assert!(matches!(tap.offload(), Offload::Vnet | Offload::Datagrams));
         assert_eq!(tap.name(), "up0");
 
         let socket = UdpSocket::bind(("192.168.214.2", 0)).unwrap();

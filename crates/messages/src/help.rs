@@ -146,9 +146,9 @@ texts! {
             "Number of relays to spread connections over [default: 1]",
             "中继程序的数量，连接分摊到各个程序 [默认值：1]";
         "up --link" =>
-            "Connection to the relay: `auto`, the fastest one that works; `stdio`, its standard \
-             streams; or these until `tcp` or `vsock` (a Hyper-V socket) is up [default: auto]",
-            "与中继程序的连接：`auto` 自动选用可用的最快方式；`stdio` 只用标准流；`tcp` 或 \
+            "Connection to the relay: `auto`, `vsock` if it works; `stdio`, its standard streams; \
+             or these until `tcp` or `vsock` (a Hyper-V socket) is up [default: auto]",
+            "与中继程序的连接：`auto` 在可用时选用 `vsock`；`stdio` 只用标准流；`tcp` 或 \
              `vsock`（Hyper-V 套接字）建立之前用标准流，之后改用所选方式 [默认值：auto]";
         "up --tap" =>
             "Name of the TAP device [default: underpass0]",

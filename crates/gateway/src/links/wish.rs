@@ -9,7 +9,7 @@ use wire::LinkKind;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum LinkWish {
-    /// The fastest one that comes up, for a Windows program. A Linux program has sockets already.
+    /// A Hyper-V socket, for a Windows program. A Linux program has sockets already.
     #[default]
     Auto,
     /// None.
@@ -32,7 +32,8 @@ impl LinkWish {
     /// The kinds that a relay's program is offered, the best first.
     pub(crate) fn kinds(self, program: Kind) -> &'static [LinkKind] {
         match (self, program) {
-            (Self::Auto, Kind::Windows(_)) => &[LinkKind::Vsock, LinkKind::Tcp],
+            // TCP ends where eth0 goes or changes, and the tunnel's connections with it.
+            (Self::Auto, Kind::Windows(_)) => &[LinkKind::Vsock],
             (Self::Auto, Kind::Linux(_) | Kind::Other) | (Self::Stdio, _) => &[],
             (Self::Tcp, _) => &[LinkKind::Tcp],
             (Self::Vsock, _) => &[LinkKind::Vsock],
