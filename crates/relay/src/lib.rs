@@ -24,7 +24,6 @@ pub mod meter;
 pub mod os;
 mod plateau;
 pub mod probe;
-#[cfg(any(windows, test))]
 mod pump;
 mod run;
 mod spare;

@@ -1,9 +1,10 @@
 //! Blocking streams as asynchronous ones: a thread each. Windows' standard streams are such, being
-//! synchronous handles on pipes of 4 KiB when WSL made them, and its Hyper-V sockets.
+//! synchronous handles on pipes of 4 KiB when WSL made them, and so are Hyper-V sockets.
 //!
 //! The threads know nothing of frames. Each waits for its own stream and for room, and for nothing
 //! else.
 
+use socket2::Socket;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::pin::Pin;
@@ -151,6 +152,35 @@ pub(crate) fn write(mut sink: impl Write + Send + 'static) -> io::Result<Output>
     Ok(Output(shared))
 }
 
+/// Both directions of a blocking socket.
+///
+/// # Errors
+/// No thread can be started.
+pub(crate) fn socket(socket: Socket) -> io::Result<(Input, Output)> {
+    let socket = Arc::new(socket);
+    Ok((read(Half(Arc::clone(&socket)))?, write(Half(socket))?))
+}
+
+/// A direction of a blocking socket. Both share its handle, since not every kind of socket lets a
+/// handle be duplicated.
+struct Half(Arc<Socket>);
+
+impl Read for Half {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(space)
+    }
+}
+
+impl Write for Half {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl AsyncRead for Input {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -235,6 +265,31 @@ mod tests {
 
     fn pattern() -> Vec<u8> {
         (0..MUCH).map(|n| (n % 251) as u8).collect()
+    }
+
+    /// Over TCP: a Hyper-V socket needs a VM.
+    #[tokio::test]
+    async fn a_blocking_socket_carries_both_directions_at_once() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut theirs, _) = listener.accept().unwrap();
+        let (mut input, mut output) = socket(ours.into()).unwrap();
+        let mut peer = theirs.try_clone().unwrap();
+        let there: Vec<u8> = pattern().into_iter().rev().collect();
+        let back = pattern();
+        let sent = there.clone();
+        let writes = thread::spawn(move || peer.write_all(&sent));
+        let reads = thread::spawn(move || {
+            let mut got = vec![0; MUCH];
+            theirs.read_exact(&mut got).map(|()| got)
+        });
+        let mut got = vec![0; MUCH];
+        let (written, read) = tokio::join!(output.write_all(&back), input.read_exact(&mut got));
+        written.unwrap();
+        read.unwrap();
+        writes.join().unwrap().unwrap();
+        assert!(got == there);
+        assert!(reads.join().unwrap().unwrap() == back);
     }
 
     #[tokio::test]

@@ -1,20 +1,17 @@
 //! A connection to a port of `AF_VSOCK` in the VM (vsock(7)), for a Linux host that runs the VM.
 //!
 //! A VM's id is Windows' own, so the variable [`VM`] says where the VM is: the path of the Unix
-//! socket that its hypervisor has for it, or its CID.
+//! socket that its hypervisor has for it, or its CID. As on Windows, blocking threads carry the
+//! bytes.
 
 use crate::limits::{LINK_DIAL_PATIENCE, VSOCK_BYTES};
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use crate::pump::{self, Input, Output};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::net::Shutdown;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 /// The environment variable that says where the VM is.
@@ -40,12 +37,11 @@ async fn dial_in(place: Option<OsString>, port: u32) -> io::Result<(Input, Outpu
         );
         io::Error::new(io::ErrorKind::Unsupported, text)
     })?;
-    let stream = match cid(&place) {
+    let socket = match cid(&place) {
         Some(cid) => kernel(cid, port).await?,
         None => hypervisor(Path::new(&place), port).await?,
     };
-    let stream = Arc::new(stream);
-    Ok((Input(Arc::clone(&stream)), Output(stream)))
+    pump::socket(socket)
 }
 
 /// Whether an error of the system means that it has no such sockets.
@@ -58,7 +54,7 @@ fn cid(place: &OsStr) -> Option<u32> {
 }
 
 /// By the kernel's own sockets.
-async fn kernel(cid: u32, port: u32) -> io::Result<UnixStream> {
+async fn kernel(cid: u32, port: u32) -> io::Result<Socket> {
     let connect = move || {
         let socket = Socket::new(Domain::VSOCK, Type::STREAM, None)?;
         for set in [Socket::set_send_buffer_size, Socket::set_recv_buffer_size] {
@@ -70,15 +66,12 @@ async fn kernel(cid: u32, port: u32) -> io::Result<UnixStream> {
         socket.connect_timeout(&SockAddr::vsock(cid, port), LINK_DIAL_PATIENCE)?;
         io::Result::Ok(socket)
     };
-    let socket = tokio::task::spawn_blocking(connect).await.map_err(io::Error::other)??;
-    socket.set_nonblocking(true)?;
-    // Tokio makes the same calls for a stream socket of each family.
-    UnixStream::from_std(StdStream::from(OwnedFd::from(socket)))
+    tokio::task::spawn_blocking(connect).await.map_err(io::Error::other)?
 }
 
 /// By a hypervisor: `CONNECT port`, and `OK port` as the answer, each with a line's end
 /// (Firecracker, docs/vsock.md, "Host-initiated connections"; vhost-device-vsock does the same).
-async fn hypervisor(path: &Path, port: u32) -> io::Result<UnixStream> {
+async fn hypervisor(path: &Path, port: u32) -> io::Result<Socket> {
     let mut stream = UnixStream::connect(path).await?;
     stream.write_all(format!("CONNECT {port}\n").as_bytes()).await?;
     let mut answer = Vec::new();
@@ -93,73 +86,17 @@ async fn hypervisor(path: &Path, port: u32) -> io::Result<UnixStream> {
             Err(error) => return Err(error),
         }
     }
-    if answer.starts_with(b"OK ") && answer.ends_with(b"\n") {
-        Ok(stream)
-    } else {
-        Err(io::ErrorKind::ConnectionRefused.into())
+    if !(answer.starts_with(b"OK ") && answer.ends_with(b"\n")) {
+        return Err(io::ErrorKind::ConnectionRefused.into());
     }
-}
-
-/// The direction from the VM.
-pub(crate) struct Input(Arc<UnixStream>);
-
-/// The direction to the VM.
-pub(crate) struct Output(Arc<UnixStream>);
-
-/// A read of a vsock may give less than waits: one packet of the hypervisor's
-/// (`vsock_connectible_recvmsg` in the kernel's `net/vmw_vsock/af_vsock.c`). Tokio's own read takes
-/// a short one for the last and waits for the next event, which does not come. So only the kernel's
-/// `EAGAIN` counts here.
-impl AsyncRead for Input {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        space: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read(space.initialize_unfilled()) {
-                Ok(n) => {
-                    space.advance(n);
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-    }
-}
-
-impl AsyncWrite for Output {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match self.0.try_write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&*self.0).shutdown(Shutdown::Write))
-    }
+    let socket = Socket::from(OwnedFd::from(stream.into_std()?));
+    socket.set_nonblocking(false)?;
+    Ok(socket)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-    use std::io::IoSlice;
-    use std::os::fd::AsRawFd as _;
     use std::time::Duration;
     use tokio::net::UnixListener;
     use tokio::time::timeout;
@@ -184,7 +121,8 @@ mod tests {
         }
     }
 
-    /// Dials port 5000 by a hypervisor. Returns the request that the hypervisor reads, and the outcome.
+    /// Dials port 5000 by a hypervisor. Returns the request that the hypervisor reads, and the
+    /// outcome.
     async fn dialed(answer: &[u8], name: &str) -> (Vec<u8>, io::Result<(Input, Output)>) {
         let folder = Folder::new(name);
         let path = folder.0.join("vm");
@@ -230,29 +168,5 @@ mod tests {
             let error = dial_in(place, 5000).await.err().unwrap();
             assert!(error.to_string().contains(VM), "{error}");
         }
-    }
-
-    /// Descriptors in a message end a read of a Unix socket at its end (unix(7)), as a packet of
-    /// Hyper-V ends one of a vsock.
-    #[tokio::test]
-    async fn bytes_that_wait_after_a_short_read_are_read_without_another_event() {
-        let (ours, theirs) = StdStream::pair().unwrap();
-        let rights = [theirs.as_raw_fd()];
-        for message in [b"one", b"two", b"six"] {
-            let control = [ControlMessage::ScmRights(&rights)];
-            let flags = MsgFlags::empty();
-            sendmsg::<()>(theirs.as_raw_fd(), &[IoSlice::new(message)], &control, flags, None)
-                .unwrap();
-        }
-        ours.set_nonblocking(true).unwrap();
-        let mut input = Input(Arc::new(UnixStream::from_std(ours).unwrap()));
-        let (mut got, mut reads) = (Vec::new(), 0);
-        while got.len() < 9 {
-            let mut space = [0; 64];
-            let n = timeout(PATIENCE, input.read(&mut space)).await.expect("it stalls").unwrap();
-            got.extend_from_slice(&space[..n]);
-            reads += 1;
-        }
-        assert_eq!((&got[..], reads), (&b"onetwosix"[..], 3), "the kernel joins the messages");
     }
 }
