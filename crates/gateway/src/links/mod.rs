@@ -83,7 +83,7 @@ impl Attempt {
         Ok(attempt)
     }
 
-    /// The first connection that brings the nonce; `None` if there is none within [`LINK_LISTEN`].
+    /// The first connection that brings the nonce; `None` without one within [`LINK_LISTEN`].
     /// Nothing listens after that.
     pub(crate) async fn connected(self) -> Option<(LinkKind, OwnedFd)> {
         let Self { mut listeners, offers, .. } = self;

@@ -117,30 +117,15 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::observe::Address;
 
     #[test]
     fn the_host_is_the_next_hop_on_the_devices_own_network() {
-        let address = |device: &str, own: &str, subnet: &str| Address {
-            device: device.to_owned(),
-            own: own.parse().unwrap(),
-            subnet: subnet.parse().unwrap(),
-        };
-        let mut observed = Observed {
-            routes: Vec::new(),
-            own: Vec::new(),
-            gateways: vec!["10.0.0.1".parse().unwrap(), "172.28.48.1".parse().unwrap()],
-            connected: Vec::new(),
-            main: Vec::new(),
-            addresses: vec![
-                address("docker0", "10.0.0.2", "10.0.0.0/24"),
-                address("eth0", "fd00::2", "fd00::/64"),
-                address("eth0", "172.28.48.2", "172.28.48.0/20"),
-            ],
-            strict: Vec::new(),
-            ephemeral: (1, 2),
-            mode: Some(NetworkingMode::Nat),
-        };
+        let mut observed = Observed::behind_nat(&[
+            ("docker0", "10.0.0.2", "10.0.0.0/24"),
+            ("eth0", "fd00::2", "fd00::/64"),
+            ("eth0", "172.28.48.2", "172.28.48.0/20"),
+        ]);
+        observed.gateways = vec!["10.0.0.1".parse().unwrap(), "172.28.48.1".parse().unwrap()];
         let expected = (Ipv4Addr::new(172, 28, 48, 2), Ipv4Addr::new(172, 28, 48, 1));
         assert_eq!(ends(&observed), Some(expected));
         observed.gateways.pop();

@@ -42,6 +42,29 @@ pub struct Observed {
     pub mode: Option<NetworkingMode>,
 }
 
+#[cfg(test)]
+impl Observed {
+    /// Behind WSL's NAT, with these addresses: device, own address, subnet.
+    pub(crate) fn behind_nat(addresses: &[(&str, &str, &str)]) -> Self {
+        let address = |&(device, own, subnet): &(&str, &str, &str)| Address {
+            device: device.to_owned(),
+            own: own.parse().unwrap(),
+            subnet: subnet.parse().unwrap(),
+        };
+        Self {
+            routes: Vec::new(),
+            own: Vec::new(),
+            gateways: Vec::new(),
+            connected: Vec::new(),
+            main: Vec::new(),
+            addresses: addresses.iter().map(address).collect(),
+            strict: Vec::new(),
+            ephemeral: (1, 2),
+            mode: Some(NetworkingMode::Nat),
+        }
+    }
+}
+
 /// A route of the main table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MainRoute {

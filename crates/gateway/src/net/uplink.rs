@@ -29,32 +29,19 @@ pub fn uplink(observed: &Observed) -> Vec<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::observe::Address;
     use super::*;
 
     #[test]
     fn only_eth0_s_and_only_behind_a_nat() {
-        let address = |device: &str, own: &str, subnet: &str| Address {
-            device: device.to_owned(),
-            own: own.parse().unwrap(),
-            subnet: subnet.parse().unwrap(),
-        };
-        let mut observed = Observed {
-            routes: Vec::new(),
-            own: ["172.28.48.2", "fd00::2", "172.17.0.1"].map(|own| own.parse().unwrap()).into(),
-            gateways: Vec::new(),
-            connected: Vec::new(),
-            main: Vec::new(),
-            addresses: vec![
-                address("eth0", "172.28.48.2", "172.28.48.0/20"),
-                address("eth0", "fd00::2", "fd00::/64"),
-                address("eth0", "fe80::2", "fe80::/64"),
-                address("docker0", "172.17.0.1", "172.17.0.0/16"),
-            ],
-            strict: vec!["docker0".to_owned()],
-            ephemeral: (1, 2),
-            mode: Some(NetworkingMode::Nat),
-        };
+        let mut observed = Observed::behind_nat(&[
+            ("eth0", "172.28.48.2", "172.28.48.0/20"),
+            ("eth0", "fd00::2", "fd00::/64"),
+            ("eth0", "fe80::2", "fe80::/64"),
+            ("docker0", "172.17.0.1", "172.17.0.0/16"),
+        ]);
+        observed.own =
+            ["172.28.48.2", "fd00::2", "172.17.0.1"].map(|own| own.parse().unwrap()).into();
+        observed.strict = vec!["docker0".to_owned()];
         let shown = |observed: &Observed| {
             uplink(observed).iter().map(ToString::to_string).collect::<Vec<_>>()
         };
