@@ -64,9 +64,41 @@ impl Stack {
     pub fn ingest(&mut self, now: Instant, frame: &[u8], meta: RxMeta, out: &mut dyn Transmit) {
         self.stats.frames_in += 1;
         self.stats.bytes_in += frame.len() as u64;
-        if let Err(why) = self.ingest_frame(now, frame, meta, out) {
+        let taken = match meta {
+            RxMeta::Datagrams { .. } => self.ingest_super_packet(now, frame, meta, out),
+            RxMeta::Unverified | RxMeta::ChecksumTrusted => {
+                self.ingest_frame(now, frame, meta, out)
+            }
+        };
+        if let Err(why) = taken {
             self.stats.drop(why);
         }
+    }
+
+    /// A super-packet of UDP, whole, or datagram by datagram where each may need its own headers.
+    fn ingest_super_packet(
+        &mut self,
+        now: Instant,
+        frame: &[u8],
+        meta: RxMeta,
+        out: &mut dyn Transmit,
+    ) -> Taken {
+        let packet = frame.get(ETHERNET..).and_then(|bytes| match be16(frame, 12) {
+            ETHER_IPV4 => Packet::read4(bytes).ok(),
+            ETHER_IPV6 => Packet::read6(bytes).ok(),
+            _ => None,
+        });
+        let burst = packet.and_then(|packet| Burst::read(&packet, meta));
+        let Some(burst) = burst.filter(|burst| !self.passes_whole(burst)) else {
+            return self.ingest_frame(now, frame, meta, out);
+        };
+        for (place, payload) in burst.parts().enumerate() {
+            let part = burst.frame(frame, place, payload);
+            if let Err(why) = self.ingest_frame(now, &part, RxMeta::Unverified, out) {
+                self.stats.drop(why);
+            }
+        }
+        Ok(())
     }
 
     fn ingest_frame(
@@ -98,17 +130,6 @@ impl Stack {
             },
             _ => return Err(DropReason::EtherType),
         };
-        if let Some(burst) = Burst::read(&packet, meta)
-            && !self.passes_whole(&burst)
-        {
-            for (place, payload) in burst.parts().enumerate() {
-                let frame = burst.frame(frame, place, payload);
-                if let Err(why) = self.ingest_frame(now, &frame, RxMeta::Unverified, out) {
-                    self.stats.drop(why);
-                }
-            }
-            return Ok(());
-        }
         // Neighbour discovery works whether IPv6 is on or off: the kernel asks before it routes.
         if packet.protocol == ICMP6
             && packet.dst.is_ipv6()
