@@ -65,8 +65,8 @@ pub(crate) const GROUPS: &[Group] = &[
     },
     Group {
         name: "wine",
-        what: "the same with the relay for Windows, under Wine, by TCP, and by its pipe in pieces of \
-               4 and 64 KiB",
+        what: "the same with the relay for Windows, under Wine, by TCP, and by its pipe in pieces \
+               of 4 and 64 KiB",
         subjects: &[Wine, WinePipe, Wine64],
         kind: Kind::Kept(throughput::tcp),
     },

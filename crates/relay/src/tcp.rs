@@ -356,8 +356,8 @@ impl Sockets {
     }
 }
 
-/// Writes as much as the socket takes, and leaves the rest in `bytes`. If there is a rest, `waker` is
-/// woken when the socket takes more.
+/// Writes as much as the socket takes, and leaves the rest in `bytes`. If there is a rest, `waker`
+/// is woken when the socket takes more.
 fn write_through(
     stream: &mut TcpStream,
     waker: &Waker,

@@ -163,8 +163,9 @@ impl Raw {
     }
 
     pub fn saw(&self, conn: &Conn, what: Changes) -> bool {
-        self.events
-            .iter()
-            .any(|e| matches!(e, Event::Flow { flow, changes } if *flow == conn.flow && changes.contains(what)))
+        self.events.iter().any(|event| {
+            let Event::Flow { flow, changes } = event else { return false };
+            *flow == conn.flow && changes.contains(what)
+        })
     }
 }
